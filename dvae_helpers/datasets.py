@@ -1,0 +1,276 @@
+"""Image sets that stay on the device: `load(name)` gives images by number, with their factors."""
+
+import dataclasses
+import hashlib
+import os
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from . import sprites
+from .factors import FactorSpace
+
+DSPRITES_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
+DSPRITES_URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{DSPRITES_FILE}"
+
+_SMALL = FactorSpace(("shape", "scale", "x", "y"), (3, 6, 16, 16))
+_CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """N images of shape (C, H, W) on one device, and the factor values that made each of them.
+
+    pixels: (N, C, H, W) uint8, or (N, C, H, W / 8) uint8 with eight one-bit pixels in a byte.
+    values: (N, K) factor values, or None if image n is combination n of the whole grid.
+    """
+
+    name: str
+    factors: FactorSpace
+    shape: tuple[int, int, int]
+    pixels: Tensor
+    values: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixels.device
+
+    def images(self, index: Tensor) -> Tensor:
+        """Images by number: index (B,) integers -> float32 (B, C, H, W) between 0 and 1."""
+        index = self._check(index)
+        chosen = self.pixels[index.to(self.device)]
+        if chosen.shape[-1] == self.shape[-1]:
+            return chosen.float() / 255
+        bit = torch.arange(8, dtype=torch.uint8, device=self.device)
+        return ((chosen[..., None] >> bit) & 1).flatten(-2).float()
+
+    def classes(self, index: Tensor) -> Tensor:
+        """Factor values by number: index (B,) integers -> (B, K) int64."""
+        index = self._check(index)
+        if self.values is None:
+            return self.factors.classes(index)
+        return self.values[index.to(self.values.device)]
+
+    def find(self, classes: Tensor) -> Tensor:
+        """Numbers of the images with the given factor values: (B, K) -> (B,) int64.
+
+        Raises ValueError if a combination is not in the set.
+        """
+        wanted = self.factors.index(classes)
+        if self.values is None:
+            return wanted
+        there, order = self.factors.index(self.values).sort()
+        place = torch.searchsorted(there, wanted.to(there.device)).clamp(max=len(there) - 1)
+        missing = there[place] != wanted.to(there.device)
+        if missing.any():
+            example = self.factors.classes(wanted[missing.to(wanted.device)][0]).tolist()
+            raise ValueError(
+                f"The set {self.name!r} has no image with {self.factors.names} = {example}; "
+                "take values from .classes(index)."
+            )
+        return order[place]
+
+    def to(self, device: str | torch.device) -> "ImageSet":
+        """The same set with its pixels on another device."""
+        values = None if self.values is None else self.values.to(device)
+        return dataclasses.replace(self, pixels=self.pixels.to(device), values=values)
+
+    def _check(self, index: Tensor) -> Tensor:
+        index = torch.as_tensor(index)
+        if index.ndim != 1 or index.dtype not in (torch.int64, torch.int32):
+            raise ValueError(
+                f"index has shape {tuple(index.shape)} and dtype {index.dtype}; "
+                "expected one axis of int64 image numbers, as torch.tensor([0, 5, 7])."
+            )
+        if index.device.type == "cpu" and len(index):
+            low, high = int(index.min()), int(index.max())
+            if low < 0 or high >= len(self):
+                raise ValueError(
+                    f"Image numbers run from {low} to {high}, "
+                    f"but {self.name!r} has images 0 to {len(self) - 1}."
+                )
+        return index
+
+    def __repr__(self) -> str:
+        size = self.pixels.numel() / 1e6
+        return (
+            f"ImageSet({self.name!r}: {len(self):,} images of {self.shape}, {self.factors}, "
+            f"{size:,.1f} MB on {self.device})"
+        )
+
+
+def data_folder() -> Path:
+    """The course's data folder: the repository's `data/`, or what DVAE_DATA names."""
+    return Path(os.environ.get("DVAE_DATA") or Path(__file__).resolve().parents[1] / "data")
+
+
+def load(name: str, device: str | torch.device = "cpu", path: str | Path | None = None) -> ImageSet:
+    """An image set by name.
+
+    name: one of
+        "small_sprites": 4,608 sprites of 32x32 pixels (shape, scale, x, y) for live training;
+        "sprites": all 737,280 dSprites, drawn here in a few seconds, no download;
+        "dsprites": the published file. It is read from `path`; without a path it is fetched
+        once into the data folder. Any file with the same keys works, a sample of it too.
+
+    Raises ValueError for an unknown name, or a file that is missing, damaged or different.
+    """
+    if name not in NAMES:
+        raise ValueError(f"There is no image set {name!r}; choose one of {', '.join(NAMES)}.")
+    if path is not None and name != "dsprites":
+        raise ValueError(f"{name!r} is drawn, not read; leave out path={str(path)!r}.")
+    if name == "small_sprites":
+        data = _small_sprites()
+    elif name == "sprites":
+        data = _sprites()
+    else:
+        data = _dsprites(_fetch_dsprites() if path is None else Path(path))
+    return data.to(device)
+
+
+NAMES = ("small_sprites", "sprites", "dsprites")
+
+
+def _bytes(rows: Tensor) -> Tensor:
+    """Words of 64 pixels (B, 64) -> (B, 1, 64, 8) uint8, eight pixels in a byte."""
+    return torch.from_numpy(rows.numpy().astype("<i8", copy=False).view(np.uint8)).reshape(
+        -1, 1, sprites.SIZE, sprites.SIZE // 8
+    )
+
+
+def _sprites() -> ImageSet:
+    space = sprites.FACTORS
+    rows = torch.empty(len(space), sprites.SIZE, dtype=torch.int64)
+    chunks = torch.arange(len(space)).split(space.sizes[-1] ** 2 * 40)
+    for index in tqdm(chunks, desc="drawing sprites", unit="chunk", leave=False, delay=1):
+        rows[index] = sprites.render_packed(space.classes(index))
+    return ImageSet("sprites", space, (1, sprites.SIZE, sprites.SIZE), _bytes(rows))
+
+
+def _small_sprites() -> ImageSet:
+    """Every second row and column of upright sprites, at every second place."""
+    classes = _SMALL.classes(torch.arange(len(_SMALL)))
+    shape, scale, x, y = classes.unbind(1)
+    full = sprites.render(torch.stack((shape, scale, torch.zeros_like(x), 2 * x, 2 * y), 1))
+    small = full[:, None, ::2, ::2]
+    packed = np.packbits(small.numpy(), axis=-1, bitorder="little")
+    return ImageSet("small_sprites", _SMALL, tuple(small.shape[1:]), torch.from_numpy(packed))
+
+
+def _dsprites(path: Path) -> ImageSet:
+    """Reads a dSprites file, checks every image against the renderer, and packs it."""
+    if not path.is_file():
+        raise ValueError(
+            f"There is no file {path}. Give the path of a dSprites .npz file, "
+            'or leave the path out to fetch it, or load("sprites"), which draws the same images.'
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:  # `metadata` needs pickle: never touched
+            missing = {"imgs", "latents_classes"} - set(file.files)
+            if missing:
+                raise ValueError(f"it has no {sorted(missing)}, only {file.files}")
+            values = file["latents_classes"]
+        if not np.issubdtype(values.dtype, np.integer) or values.ndim != 2:
+            raise ValueError(f"latents_classes is {values.dtype} {values.shape}, not integers (N, 5)")
+        if values.shape[1] == 6:  # the published file starts with `color`, which is always white
+            if values[:, 0].any():
+                raise ValueError("its color column is not always 0")
+            values = values[:, 1:]
+        values = sprites.FACTORS.check(torch.from_numpy(values.astype(np.int64)))
+        if not len(values):
+            raise ValueError("it holds no images")
+        pixels, different = _read_images(path, values)
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(
+            f"{path} cannot be used as dSprites: {error}. "
+            "Delete the file and fetch it again, or give the path of an undamaged copy."
+        ) from error
+    allowed = max(2, len(values) // 5000)  # the renderer differs by one pixel in 1 of 20,000
+    if different > allowed:
+        raise ValueError(
+            f"{path}: {different:,} of {len(values):,} images are not what their factors say "
+            f"(at most {allowed} expected). The file is damaged or is not dSprites: fetch it again."
+        )
+    whole = len(values) == len(sprites.FACTORS) and bool(
+        (sprites.FACTORS.index(values) == torch.arange(len(values))).all()
+    )
+    shape = (1, sprites.SIZE, sprites.SIZE)
+    return ImageSet("dsprites", sprites.FACTORS, shape, pixels, None if whole else values)
+
+
+def _read_images(path: Path, values: Tensor) -> tuple[Tensor, int]:
+    """Packs `imgs` part by part (it is 3 GB unpacked); counts images unlike their drawing."""
+    side, different, parts = sprites.SIZE, 0, []
+    with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
+        shape, fortran, dtype = (read or np.lib.format.read_array_header_2_0)(stream)
+        if shape != (len(values), side, side) or dtype != np.uint8 or fortran:
+            raise ValueError(f"imgs is {dtype} {shape}, expected uint8 {(len(values), side, side)}")
+        chunks = values.split(_CHUNK)
+        for classes in tqdm(chunks, desc="reading dSprites", unit="chunk", leave=False, delay=1):
+            raw = np.frombuffer(stream.read(len(classes) * side * side), np.uint8)
+            images = raw.reshape(len(classes), 1, side, side)  # ValueError if the file is cut off
+            if images.max() > 1:
+                raise ValueError(f"imgs holds the value {images.max()}, expected only 0 and 1")
+            packed = torch.from_numpy(np.packbits(images, axis=-1, bitorder="little"))
+            drawn = _bytes(sprites.render_packed(classes))
+            different += int((packed != drawn).flatten(1).any(1).sum())
+            parts.append(packed)
+        stream.read()  # to the end, so that the archive's own checksum is compared
+    return torch.cat(parts), different
+
+
+def _fetch_dsprites() -> Path:
+    """Fetches the published file once; later its SHA-256 must be what the first check found.
+
+    The publisher gives no hash. So the first download is checked image by image against the
+    renderer, and its hash is then kept beside the file.
+    """
+    import pooch
+
+    folder = data_folder() / "downloads"
+    path, known = folder / DSPRITES_FILE, folder / (DSPRITES_FILE + ".sha256")
+    if path.is_file() and known.is_file():
+        if _sha256(path) != known.read_text().split()[0]:
+            raise ValueError(f"{path} has changed since it was checked. Delete it and load again.")
+        return path
+    try:
+        pooch.retrieve(DSPRITES_URL, None, fname=DSPRITES_FILE, path=folder, progressbar=True)
+    except Exception as error:  # pooch passes on whatever the network library raises
+        raise ValueError(
+            f"dSprites could not be fetched from {DSPRITES_URL}: {error}. "
+            'Check the network, give path=... if you have the file, or load("sprites"), '
+            "which draws the same images without a download."
+        ) from error
+    _dsprites(path)
+    write_whole(known, f"{_sha256(path)}  {DSPRITES_FILE}\n".encode())
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all: to a temporary name first, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

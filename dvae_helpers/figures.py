@@ -1,0 +1,179 @@
+"""Pictures of images, latents and training. Each function gives a matplotlib Figure."""
+
+import io
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .datasets import ImageSet
+from .estimators import gaussian_kl
+from .models import VAE
+from .training import History
+
+# Okabe & Ito's palette without its yellow: told apart by colour-blind readers and on a projector.
+BLUE, ORANGE, GREEN, RED, SKY, PURPLE, BLACK = COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#000000",
+)
+
+
+def style() -> None:
+    """The course's look for every figure after this call."""
+    plt.rcParams.update(
+        {
+            "axes.prop_cycle": plt.cycler(color=COLOURS),
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlesize": 13,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 100,
+            "figure.figsize": (8, 4),
+            "font.size": 12,
+            "image.cmap": "gray",
+            "image.interpolation": "nearest",
+            "legend.frameon": False,
+            "lines.linewidth": 2,
+        }
+    )
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Shows a figure in a notebook with a text for readers who cannot see it, and closes it."""
+    from IPython.display import display
+
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    plt.close(figure)
+    display(
+        {"image/png": content.getvalue(), "text/plain": f"Figure: {alt}"},
+        metadata={"image/png": {"alt": alt}},
+        raw=True,
+    )
+
+
+def traverse(
+    decode: Callable[[Tensor], Tensor], z: Tensor, j: int, values: Tensor | Sequence[float]
+) -> Tensor:
+    """What `decode` draws when latent j of one code takes each value: (V, C, H, W).
+
+    decode: codes (V, J) -> images (V, C, H, W). z: (J,), which is not changed. values: (V,).
+    Raises ValueError if j is not a latent of z, or a value is NaN or infinite.
+    """
+    if z.ndim != 1:
+        raise ValueError(f"z has shape {tuple(z.shape)}; expected one code of shape (J,).")
+    if not 0 <= j < len(z):
+        raise ValueError(f"There is no latent {j}; this code has latents 0 to {len(z) - 1}.")
+    values = torch.as_tensor(values, dtype=z.dtype, device=z.device)
+    if values.ndim != 1 or not len(values) or not values.isfinite().all():
+        raise ValueError(f"values is {values.tolist()}; expected a list of finite numbers.")
+    codes = z.repeat(len(values), 1)
+    codes[:, j] = values
+    with torch.no_grad():
+        return decode(codes)
+
+
+def draw(axes: Axes, image: Tensor, title: str = "") -> None:
+    """One image (C, H, W) with values in [0, 1] on the axes, without ticks."""
+    pixels = image.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
+    axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, vmin=0, vmax=1)
+    axes.set(xticks=[], yticks=[])
+    if title:
+        axes.set_title(title, fontsize=11, fontweight="normal", loc="center")
+
+
+def image_grid(images: Tensor, columns: int = 8, title: str = "", captions: Sequence[str] = ()):
+    """Images (B, C, H, W) row by row."""
+    rows = -(-len(images) // columns)
+    height = 1.35 if captions else 1.1
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.1 * columns, height * rows + 0.45), squeeze=False
+    )
+    for place in axes.flat:
+        place.set_axis_off()
+    for n, image in enumerate(images):
+        axes.flat[n].set_axis_on()
+        draw(axes.flat[n], image, captions[n] if n < len(captions) else "")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=13)
+    return figure
+
+
+def reconstructions(model: VAE, data: ImageSet, index: Tensor, title: str = "") -> Figure:
+    """Images (above) and what the model makes of their mean codes (below)."""
+    images = data.images(index)
+    with torch.no_grad():
+        mean, _ = model.encode(images.to(model.device))
+        rebuilt = model.pictures(mean).to(images.device)
+    figure = image_grid(
+        torch.cat((images, rebuilt)),
+        columns=len(index),
+        title=title or "Images (above) and their reconstructions (below)",
+    )
+    return figure
+
+
+def latent_order(mean: Tensor, log_var: Tensor) -> tuple[list[int], Tensor]:
+    """Latents from the most to the least used, and the mean KL of each (J,), nats per image."""
+    kl = gaussian_kl(mean, log_var).mean(0)
+    return kl.argsort(descending=True).tolist(), kl
+
+
+def traversal_grid(
+    model: VAE,
+    z: Tensor,
+    latents: Sequence[int] | None = None,
+    values: Sequence[float] = tuple(np.linspace(-2, 2, 9)),
+    labels: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """One row for each latent: the same code z (J,), with that latent moved through `values`."""
+    latents = range(len(z)) if latents is None else latents
+    rows = [traverse(model.pictures, z.to(model.device), j, values) for j in latents]
+    height, width = 0.95 * len(rows) + 0.8, 0.95 * len(values) + 1.4
+    figure, axes = plt.subplots(len(rows), len(values), figsize=(width, height), squeeze=False)
+    for row, (images, j) in enumerate(zip(rows, latents, strict=True)):
+        for column, image in enumerate(images):
+            draw(axes[row, column], image)
+        label = labels[row] if row < len(labels) else f"latent {j}"
+        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=11)
+    for column, value in enumerate(values):
+        axes[-1, column].set_xlabel(f"{value:+.1f}", fontsize=11)
+    figure.suptitle(
+        title or "Each row moves one latent", x=0.01, ha="left", fontweight="bold", fontsize=13
+    )
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    return figure
+
+
+def training_curves(history: History, title: str = "") -> Figure:
+    """Distortion and rate against steps, and the three parts of the rate."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
+    steps = history["step"]
+    left.plot(steps, history["distortion"], color=BLUE, label="distortion")
+    left.plot(steps, history["rate"], color=RED, label="rate")
+    left.set(xlabel="step", ylabel="nats per image", title=title or "Distortion falls, rate grows")
+    left.set_ylim(bottom=0)
+    parts = {
+        "mutual_information": (BLUE, "index-code MI"),
+        "total_correlation": (RED, "total correlation"),
+        "dimension_kl": (GREEN, "dimension-wise KL"),
+    }
+    for name, (colour, label) in parts.items():
+        right.plot(steps, history[name], color=colour, label=label)
+    right.axhline(0, color="0.7", linewidth=1)
+    right.set(xlabel="step", ylabel="nats per image", title="The three parts of the rate")
+    for axes in (left, right):
+        axes.legend()
+    return figure

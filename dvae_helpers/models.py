@@ -1,0 +1,150 @@
+"""The two networks of a VAE: encoder q(z|x) and decoder p(x|z). Nothing here about losses."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .datasets import ImageSet
+
+ARCHITECTURES = ("conv", "dense")
+LIKELIHOODS = ("bernoulli", "gaussian")
+
+
+class VAE(nn.Module):
+    """A Gaussian encoder and a Bernoulli (or Gaussian) decoder.
+
+    image_shape: (C, H, W). "conv" needs H = W = 8, 16, 32, 64, ...
+    latents: J.
+    architecture: "conv" (Burgess et al., 2018: 4x4 kernels, stride 2, 32 channels, two layers
+        of `hidden` = 256) or "dense" (Chen et al., 2018: two ReLU layers of `hidden` = 1200 in
+        the encoder, three tanh layers in the decoder).
+    likelihood: "bernoulli": the decoder gives logits; "gaussian": it gives the mean, and the
+        standard deviation of every pixel is `noise`.
+    seed: of the random initial weights; the same seed gives the same weights.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 64, 64),
+        latents: int = 10,
+        architecture: str = "conv",
+        hidden: int | None = None,
+        likelihood: str = "bernoulli",
+        noise: float = 0.1,
+        seed: int = 0,
+    ):
+        super().__init__()
+        image_shape = tuple(image_shape)
+        if len(image_shape) != 3 or min(image_shape) < 1:
+            raise ValueError(f"image_shape is {image_shape}; expected (channels, height, width).")
+        if architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture is {architecture!r}; choose one of {ARCHITECTURES}.")
+        if likelihood not in LIKELIHOODS:
+            raise ValueError(f"likelihood is {likelihood!r}; choose one of {LIKELIHOODS}.")
+        if latents < 1:
+            raise ValueError(f"latents is {latents}; a VAE needs at least 1.")
+        if not noise > 0:
+            raise ValueError(f"noise is {noise}; a standard deviation must be positive.")
+        if hidden is None:
+            hidden = 256 if architecture == "conv" else 1200
+        self.config = {
+            "image_shape": list(image_shape),
+            "latents": latents,
+            "architecture": architecture,
+            "hidden": hidden,
+            "likelihood": likelihood,
+            "noise": noise,
+        }
+        self.image_shape, self.latents = image_shape, latents
+        self.likelihood, self.noise = likelihood, noise
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            build = _conv if architecture == "conv" else _dense
+            self.encoder, self.decoder = build(image_shape, latents, hidden)
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) -> mean (B, J) and log variance (B, J) of q(z|x), float32."""
+        if images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"images has shape {tuple(images.shape)}; this model expects (B, "
+                f"{', '.join(map(str, self.image_shape))})."
+            )
+        if not images.is_floating_point():
+            raise ValueError(f"images has dtype {images.dtype}; expected floats between 0 and 1.")
+        return self.encoder(images).float().chunk(2, dim=1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes (B, J) -> what p(x|z) is made of: logits, or Gaussian means. (B, C, H, W)."""
+        if z.ndim != 2 or z.shape[1] != self.latents:
+            raise ValueError(f"z has shape {tuple(z.shape)}; expected (B, {self.latents}).")
+        return self.decoder(z).float()
+
+    def pictures(self, z: Tensor) -> Tensor:
+        """Codes (B, J) -> the expected image under p(x|z), between 0 and 1. (B, C, H, W)."""
+        out = self.decode(z)
+        return out.sigmoid() if self.likelihood == "bernoulli" else out.clamp(0, 1)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+
+def sample(mean: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """z ~ q(z|x) by the reparameterisation z = mean + sigma * noise. (B, J)."""
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + (0.5 * log_var).exp() * noise
+
+
+@torch.no_grad()
+def posteriors(model: VAE, data: ImageSet, index: Tensor | None = None, batch_size: int = 1024):
+    """q(z|x_n) of every image, or of those in `index`: mean (N, J) and log variance (N, J)."""
+    index = torch.arange(len(data)) if index is None else index
+    if not len(index):
+        raise ValueError("index is empty; give at least one image number.")
+    parts = [
+        model.encode(data.images(part).to(model.device)) for part in torch.as_tensor(index).split(batch_size)
+    ]
+    return torch.cat([mean for mean, _ in parts]), torch.cat([log_var for _, log_var in parts])
+
+
+def _conv(shape: tuple[int, int, int], latents: int, hidden: int) -> tuple[nn.Module, nn.Module]:
+    """Burgess et al. (2018), appendix: halve the image down to 4x4, then two dense layers."""
+    channels, height, width = shape
+    depth = round(math.log2(height / 4)) if height >= 4 else 0
+    if height != width or depth < 1 or 4 * 2**depth != height:
+        raise ValueError(f'"conv" needs square images of 8, 16, 32, 64, ... pixels, not {shape}.')
+    down: list[nn.Module] = []
+    up: list[nn.Module] = []
+    for layer in range(depth):
+        inside = channels if layer == 0 else 32
+        down += [nn.Conv2d(inside, 32, 4, stride=2, padding=1), nn.ReLU()]
+        up = [nn.ConvTranspose2d(32, inside, 4, stride=2, padding=1), nn.ReLU(), *up]
+    encoder = nn.Sequential(
+        *down, nn.Flatten(), *_layers([32 * 16, hidden, hidden, 2 * latents], nn.ReLU)
+    )
+    decoder = nn.Sequential(
+        *_layers([latents, hidden, hidden, 32 * 16], nn.ReLU),
+        nn.ReLU(),
+        nn.Unflatten(1, (32, 4, 4)),
+        *up[:-1],  # no ReLU after the last layer
+    )
+    return encoder, decoder
+
+
+def _dense(shape: tuple[int, int, int], latents: int, hidden: int) -> tuple[nn.Module, nn.Module]:
+    """Chen et al. (2018), appendix."""
+    pixels = math.prod(shape)
+    encoder = nn.Sequential(nn.Flatten(), *_layers([pixels, hidden, hidden, 2 * latents], nn.ReLU))
+    decoder = nn.Sequential(
+        *_layers([latents, hidden, hidden, hidden, pixels], nn.Tanh), nn.Unflatten(1, shape)
+    )
+    return encoder, decoder
+
+
+def _layers(widths: list[int], activation: type[nn.Module]) -> list[nn.Module]:
+    """Dense layers of these widths with the activation between them, none at the end."""
+    layers: list[nn.Module] = []
+    for inside, outside in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(inside, outside), activation()]
+    return layers[:-1]

@@ -1,0 +1,131 @@
+"""The losses of the course, side by side. All terms: summed over pixels and latents, mean over
+the batch, in nats per image.
+
+An objective takes one `Pass` (a batch that went through the model) and gives `Terms`: the loss,
+and every term of it by name. To train on one with other settings, fix them first:
+`functools.partial(beta_tcvae, beta=4)`.
+"""
+
+import contextlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .estimators import Decomposition, batch_decomposition, gaussian_kl
+from .models import VAE
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One batch through the model. images, out: (B, C, H, W); mean, log_var, z: (B, J)."""
+
+    images: Tensor
+    out: Tensor  # what `VAE.decode` gave: logits, or Gaussian means
+    mean: Tensor
+    log_var: Tensor
+    z: Tensor
+    dataset_size: int
+    step: int = 0
+    likelihood: str = "bernoulli"
+    noise: float = 0.1
+
+    @cached_property
+    def distortion(self) -> Tensor:
+        """-E log p(x|z), nats per image."""
+        if self.likelihood == "bernoulli":
+            total = F.binary_cross_entropy_with_logits(self.out, self.images, reduction="sum")
+        else:
+            squares = ((self.images - self.out) / self.noise).square().sum()
+            constant = math.log(self.noise) + 0.5 * math.log(2 * math.pi)
+            total = 0.5 * squares + constant * self.images.numel()
+        return total / len(self.images)
+
+    @cached_property
+    def rate(self) -> Tensor:
+        """KL(q(z|x) || p(z)), nats per image, in closed form."""
+        return gaussian_kl(self.mean, self.log_var).sum(1).mean()
+
+    @cached_property
+    def parts(self) -> Decomposition:
+        """The rate in three parts, by the stratified estimator (worked out when first asked for)."""
+        return self.split("stratified")
+
+    def split(self, estimator: str) -> Decomposition:
+        """The rate in three parts, by an estimator of that name."""
+        return batch_decomposition(self.z, self.mean, self.log_var, self.dataset_size, estimator)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The loss to minimise and the pass it came from; every other term is worked out on demand."""
+
+    loss: Tensor
+    out: Pass
+
+    def values(self) -> dict[str, float]:
+        """Every term as a number, nats per image."""
+        with torch.no_grad():
+            parts = self.out.parts
+            terms = {
+                "loss": self.loss,
+                "distortion": self.out.distortion,
+                "rate": self.out.rate,
+                "mutual_information": parts.mutual_information,
+                "total_correlation": parts.total_correlation,
+                "dimension_kl": parts.dimension_kl,
+            }
+            return {name: float(value) for name, value in terms.items()}
+
+
+def forward(
+    model: VAE,
+    images: Tensor,
+    dataset_size: int,
+    generator: torch.Generator | None = None,
+    step: int = 0,
+    autocast: contextlib.AbstractContextManager | None = None,
+) -> Pass:
+    """Encodes images, draws z ~ q(z|x) with the generator, decodes. The networks may run in
+    lower precision (`autocast`); codes, losses and everything after them are float32."""
+    with autocast or contextlib.nullcontext():
+        mean, log_var = model.encode(images)
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    z = mean + (0.5 * log_var).exp() * noise
+    with autocast or contextlib.nullcontext():
+        out = model.decode(z)
+    return Pass(
+        images, out, mean, log_var, z, dataset_size, step, model.likelihood, model.noise
+    )
+
+
+def elbo(out: Pass) -> Terms:
+    """Kingma & Welling (2014), Eq. 3: minus the evidence lower bound."""
+    return Terms(out.distortion + out.rate, out)
+
+
+def beta_vae(out: Pass, beta: float = 4.0) -> Terms:
+    """Higgins et al. (2017), Eq. 4."""
+    return Terms(out.distortion + out.rate + (beta - 1) * out.rate, out)
+
+
+def beta_tcvae(
+    out: Pass, beta: float = 6.0, estimator: str = "stratified"
+) -> Terms:
+    """Chen et al. (2018), Eq. 4 with alpha = gamma = 1: beta on the total correlation alone.
+
+    MI + beta TC + dimension-wise KL = rate + (beta - 1) TC; the rate is in closed form.
+    """
+    parts = out.parts if estimator == "stratified" else out.split(estimator)
+    return Terms(out.distortion + out.rate + (beta - 1) * parts.total_correlation, out)
+
+
+def capacity_vae(
+    out: Pass, capacity: float = 25.0, gamma: float = 1000.0, over_steps: int = 100_000
+) -> Terms:
+    """Burgess et al. (2018), Eq. 8: holds the rate at C nats; C grows from 0 over the first steps."""
+    target = capacity * min(1.0, out.step / over_steps)
+    return Terms(out.distortion + gamma * (out.rate - target).abs(), out)

@@ -1,0 +1,312 @@
+"""`fit`: train one model. Images stay on the device; a killed run goes on where it stopped."""
+
+import contextlib
+import csv
+import functools
+import io
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from . import zoo
+from .datasets import ImageSet, write_whole
+from .models import VAE
+from .objectives import Pass, Terms, beta_vae, forward
+
+Objective = Callable[[Pass], Terms]
+
+
+class Diverged(ValueError):
+    """The loss is no longer a number."""
+
+
+@dataclass
+class History:
+    """What a run went through: one record every `log_every` steps.
+
+    Each record has step, loss, distortion, rate (means over the steps since the last record),
+    and mutual_information, total_correlation, dimension_kl (stratified estimates from the last
+    batch alone); nats per image.
+    """
+
+    records: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    interrupted: bool = False
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """One column, as `history["rate"]`."""
+        if not self.records or name not in self.records[0]:
+            there = list(self.records[0]) if self.records else "nothing yet"
+            raise ValueError(f"The history has no {name!r}; it has {there}.")
+        return np.array([record[name] for record in self.records])
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def write(self, path: str | Path) -> None:
+        """As a CSV file."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(self.records[0]) if self.records else [])
+        table.writeheader()
+        table.writerows(self.records)
+        write_whole(Path(path), text.getvalue().encode())
+
+
+def fit(
+    model: VAE,
+    data: ImageSet,
+    objective: Objective = beta_vae,
+    steps: int = 1000,
+    batch_size: int = 64,
+    seed: int = 0,
+    learning_rate: float = 1e-3,
+    precision: str = "auto",
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 30.0,
+    log_every: int = 50,
+    progress: bool = True,
+) -> History:
+    """Trains `model` in place with Adam and gives the history of its terms.
+
+    Every epoch visits the images in a new random order; the last incomplete batch is left out.
+    On one machine the same seeds give the same weights.
+
+    precision: "float32", "bfloat16" (the networks alone; weights, codes and losses stay
+        float32) or "auto": bfloat16 where the processor has instructions for it.
+    checkpoint: a file that is written every `checkpoint_seconds` and at the end. If it is
+        there when `fit` starts, the run goes on from it, to the same weights that it would have
+        reached without the interruption. A file of a different run is refused.
+    An interrupt (Ctrl-C, or the stop button of a notebook) ends the run after the step it is in:
+    the model keeps what was reached, the checkpoint is written and `history.interrupted` is set.
+
+    Raises ValueError for settings that cannot work, and `Diverged` if the loss stops being a
+    number (the last checkpoint is then still good).
+    """
+    if steps < 1 or log_every < 1:
+        raise ValueError(f"steps is {steps} and log_every {log_every}; expected at least 1.")
+    if not 2 <= batch_size <= len(data):
+        raise ValueError(
+            f"batch_size is {batch_size}; {data.name!r} has {len(data)} images, "
+            f"so choose from 2 to {len(data)}."
+        )
+    if model.image_shape != data.shape:
+        raise ValueError(
+            f"The model was made for images of {model.image_shape}, but {data.name!r} has "
+            f"{data.shape}. Make it with VAE(image_shape=data.shape)."
+        )
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate is {learning_rate}; it must be positive.")
+    device = model.device
+    precision = _precision(precision, device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    run = _Run(model, data, objective, batch_size, seed, learning_rate, precision)
+    checkpoint = Path(checkpoint) if checkpoint is not None else None
+    if checkpoint is not None and checkpoint.exists():
+        run.restore(checkpoint)
+    start_step, started = run.step, time.perf_counter()
+    saved = started
+    bar = tqdm(
+        total=steps, initial=run.step, unit="step", disable=not progress, dynamic_ncols=True
+    )
+    model.train()
+    with bar, _stop_request() as stopping:
+        while run.step < steps and not stopping.is_set():
+            terms = run.advance()
+            if run.step % log_every == 0 or run.step == steps or stopping.is_set():
+                run.log(terms)
+                bar.update(run.step - bar.n)
+                bar.set_postfix_str(_summary(run.history.records[-1]), refresh=False)
+                if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
+                    run.save(checkpoint)
+                    saved = time.perf_counter()
+        if stopping.is_set() and run.window_steps:
+            run.log(terms)
+    model.eval()
+    history = run.history
+    seconds = time.perf_counter() - started
+    history.seconds += seconds
+    history.interrupted = run.step < steps
+    if run.step > start_step:
+        history.images_per_second = (run.step - start_step) * batch_size / seconds
+        if checkpoint is not None:
+            run.save(checkpoint)
+    return history
+
+
+class _Run:
+    """The moving parts of one training run, all of which a checkpoint keeps."""
+
+    def __init__(self, model, data, objective, batch_size, seed, learning_rate, precision):
+        self.model, self.data, self.objective = model, data, objective
+        self.batch_size, self.seed = batch_size, seed
+        device = model.device
+        self.fast = device.type in ("cpu", "cuda")
+        self.optimiser = torch.optim.Adam(
+            model.parameters(), lr=learning_rate, fused=True if self.fast else None
+        )
+        self.noise = torch.Generator(device).manual_seed(seed)
+        self.step, self.epoch, self.order = 0, -1, torch.empty(0)
+        self.history = History()
+        self._clear_window()
+        self.autocast = contextlib.nullcontext()
+        if precision == "bfloat16":
+            self.autocast = torch.autocast(device.type, torch.bfloat16)
+        model.to(memory_format=torch.channels_last)
+        self.settings = {
+            "model": model.config,
+            "data": [data.name, len(data)],
+            "objective": describe(objective),
+            "batch_size": batch_size,
+            "seed": seed,
+            "learning_rate": learning_rate,
+            "precision": precision,
+        }
+
+    def _batch(self) -> Tensor:
+        """The next images. Epoch e's order depends on the seed and e alone."""
+        per_epoch = len(self.data) // self.batch_size
+        epoch, place = divmod(self.step, per_epoch)
+        if epoch != self.epoch:
+            words = np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)
+            generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+            self.epoch = epoch
+            self.order = torch.randperm(len(self.data), generator=generator)
+        index = self.order[place * self.batch_size : (place + 1) * self.batch_size]
+        return self.data.images(index).to(self.model.device)
+
+    def advance(self) -> Terms:
+        """One step of the optimiser."""
+        out = forward(
+            self.model, self._batch(), len(self.data), self.noise, self.step, self.autocast
+        )
+        terms = self.objective(out)
+        self.optimiser.zero_grad(set_to_none=True)
+        terms.loss.backward()
+        self.optimiser.step()
+        self.step += 1
+        self.window_steps += 1
+        self.window += torch.stack((terms.loss, out.distortion, out.rate)).detach()
+        return terms
+
+    def log(self, terms: Terms) -> None:
+        loss, distortion, rate = (self.window / self.window_steps).tolist()
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"The loss is {loss} at step {self.step}. Use a smaller learning rate "
+                f"(it is {self.settings['learning_rate']}), or a smaller beta."
+            )
+        record = {"step": self.step, **terms.values()}
+        self.history.records.append(record | {"loss": loss, "distortion": distortion, "rate": rate})
+        self._clear_window()
+
+    def _clear_window(self) -> None:
+        self.window, self.window_steps = torch.zeros(3, device=self.model.device), 0
+
+    def save(self, path: Path) -> None:
+        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{key}": value for key, value in state.items()}
+        tensors["noise"] = self.noise.get_state()
+        notes = {"settings": self.settings, "step": self.step, "records": self.history.records}
+        zoo.write(path, tensors, notes | {"seconds": self.history.seconds})
+
+    def restore(self, path: Path) -> None:
+        tensors, notes = zoo.read(path)
+        there, here = notes.get("settings", {}), self.settings
+        if there != here:
+            differing = [key for key in here if there.get(key) != here[key]]
+            details = "; ".join(f"{k} was {there.get(k)}, now {here[k]}" for k in differing)
+            raise ValueError(
+                f"{path} belongs to a different run: {details}. "
+                "Choose another file for this run, or delete that one."
+            )
+        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k[:6] == "model."}
+        self.model.load_state_dict(weights)
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("adam."):
+                number, name = key.removeprefix("adam.").split(".")
+                state.setdefault(int(number), {})[name] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        self.noise.set_state(tensors["noise"])
+        self.step = notes["step"]
+        self.history.records, self.history.seconds = notes["records"], notes["seconds"]
+
+
+def describe(objective: Objective) -> dict[str, Any]:
+    """An objective's name and settings, as functools.partial(beta_vae, beta=4) holds them."""
+    settings: dict[str, Any] = {}
+    while isinstance(objective, functools.partial):
+        settings = objective.keywords | settings
+        objective = objective.func
+    return {"name": getattr(objective, "__name__", repr(objective)), **settings}
+
+
+def keep_freed_memory() -> None:
+    """Tells the C library to keep large buffers for the next step instead of giving them back.
+
+    A training step frees and asks for the same buffers again and again; the kernel would clear
+    every page each time. Linux with glibc only; elsewhere nothing happens.
+    """
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+
+
+def _precision(wanted: str, device: torch.device) -> str:
+    if wanted not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision is {wanted!r}; choose 'auto', 'float32' or 'bfloat16'.")
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device.type == "cpu":
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        fast = any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+        return "bfloat16" if fast else "float32"
+    return "float32"
+
+
+def _summary(record: dict[str, float]) -> str:
+    return (
+        f"distortion {record['distortion']:.1f}, rate {record['rate']:.1f} "
+        f"(MI {record['mutual_information']:.1f}, TC {record['total_correlation']:.1f}, "
+        f"dimensions {record['dimension_kl']:.1f})"
+    )
+
+
+@contextlib.contextmanager
+def _stop_request():
+    """Turns the first Ctrl-C into a request to stop after this step; the second one raises."""
+    stopping = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def request(number, frame):
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield stopping
+    finally:
+        signal.signal(signal.SIGINT, previous)
