@@ -140,7 +140,7 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
 NAMES = ("small_sprites", "sprites", "dsprites")
 
 
-def _bytes(rows: Tensor) -> Tensor:
+def pack(rows: Tensor) -> Tensor:
     """Words of 64 pixels (B, 64) -> (B, 1, 64, 8) uint8, eight pixels in a byte."""
     return torch.from_numpy(rows.numpy().astype("<i8", copy=False).view(np.uint8)).reshape(
         -1, 1, sprites.SIZE, sprites.SIZE // 8
@@ -153,7 +153,7 @@ def _sprites() -> ImageSet:
     chunks = torch.arange(len(space)).split(space.sizes[-1] ** 2 * 40)
     for index in tqdm(chunks, desc="drawing sprites", unit="chunk", leave=False, delay=1):
         rows[index] = sprites.render_packed(space.classes(index))
-    return ImageSet("sprites", space, (1, sprites.SIZE, sprites.SIZE), _bytes(rows))
+    return ImageSet("sprites", space, (1, sprites.SIZE, sprites.SIZE), pack(rows))
 
 
 def _small_sprites() -> ImageSet:
@@ -223,7 +223,7 @@ def _read_images(path: Path, values: Tensor) -> tuple[Tensor, int]:
             if images.max() > 1:
                 raise ValueError(f"imgs holds the value {images.max()}, expected only 0 and 1")
             packed = torch.from_numpy(np.packbits(images, axis=-1, bitorder="little"))
-            drawn = _bytes(sprites.render_packed(classes))
+            drawn = pack(sprites.render_packed(classes))
             different += int((packed != drawn).flatten(1).any(1).sum())
             parts.append(packed)
         stream.read()  # to the end, so that the archive's own checksum is compared

@@ -81,3 +81,125 @@ def _choice(result: Any, right: str, options: dict[str, str]) -> None:
     if choice not in options:
         raise _Wrong(f"choose one of {', '.join(sorted([right, *options]))}, as a string.")
     raise _Wrong(options[choice])
+
+
+# Notebook 00
+
+
+@_judge
+def grid_size(answer: Any) -> None:
+    """How many icons there are with 3 shapes, 4 colours and 5 sizes."""
+    if answer == 3 + 4 + 5:
+        raise _Wrong("that is the sum. Each shape comes in every colour, so do not add.")
+    if answer in (3 * 4, 4 * 5, 3 * 5):
+        raise _Wrong("that counts two of the three properties.")
+    _number(answer, 3 * 4 * 5, 0, "your number of icons")
+
+
+@_judge
+def position(answer: Any) -> None:
+    """position(classes, sizes) -> int: the number of a combination; the last factor is fastest."""
+    generator = torch.Generator().manual_seed(4)
+    for sizes in ([2, 3], [3, 5, 2], [4, 2, 3, 6, 5]):
+        for _ in range(5):
+            classes = [int(torch.randint(size, (), generator=generator)) for size in sizes]
+            classes[0], classes[-1] = sizes[0] - 1, min(1, sizes[-1] - 1)
+            result = _call(answer, list(classes), list(sizes))
+            right = _row_major(classes, sizes)
+            first_fastest = _row_major(classes[::-1], sizes[::-1])
+            try:
+                value = float(result)
+            except (TypeError, ValueError, RuntimeError):
+                kind = type(result).__name__
+                raise _Wrong(f"expected one number, but your function gave a {kind}.") from None
+            if value == right:
+                continue
+            example = f"for classes {classes} and sizes {sizes}"
+            if value == first_fastest:
+                raise _Wrong(f"{example}, your first factor changes fastest; it must be the last.")
+            if value == right + 1:
+                raise _Wrong(f"{example}, you are one too high: the first image has number 0.")
+            if value == sum(classes):
+                raise _Wrong(f"{example}, you add the values; a step of an early factor jumps far.")
+            side = "large" if value > right else "small"
+            raise _Wrong(f"{example}, your number is too {side}.")
+
+
+def _row_major(classes: list[int], sizes: list[int]) -> int:
+    number = 0
+    for value, size in zip(classes, sizes, strict=True):
+        number = number * size + value
+    return number
+
+
+@_judge
+def move_one(answer: Any) -> None:
+    """move_one(decode, z, j, value): the image (C, H, W) of code z (J,) with z_j set to value."""
+    generator = torch.Generator().manual_seed(5)
+    weights = torch.randn(4, 1, 3, 5, generator=generator)
+
+    def decode(codes: Tensor) -> Tensor:
+        if not isinstance(codes, Tensor) or codes.ndim != 2 or codes.shape[1] != 4:
+            shape = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
+            raise ValueError(f"decode takes a batch of codes, (B, J), but it got {shape}")
+        return torch.einsum("bj,jchw->bchw", codes, weights)
+
+    for j, value in ((2, -1.5), (0, 0.75), (3, 2.0)):
+        z = torch.randn(4, generator=generator)
+        before = z.clone()
+        moved, shifted = z.clone(), z.clone()
+        moved[j] = value
+        shifted[j] += value
+        result = _call(answer, decode, z, j, value)
+        if not torch.equal(z, before):
+            raise _Wrong("your function changes the code that it was given. Change a copy.")
+        result = torch.as_tensor(result)
+        if result.shape == (1, 1, 3, 5):
+            raise _Wrong("you return a batch with one image in it; return that image.")
+        expected = decode(moved[None])[0]
+        for other, words in (
+            (decode(before[None])[0], "the image is the old one: the code was not changed."),
+            (decode(shifted[None])[0], "you add the value to the latent; replace it."),
+            (decode(torch.full((1, 4), value))[0], "you changed every latent, not one."),
+        ):
+            if result.shape == other.shape and torch.allclose(result.float(), other, atol=1e-5):
+                raise _Wrong(words)
+        _tensor(result, expected, "your image")
+
+
+@_judge
+def unused_latents(answer: Any) -> None:
+    """unused_latents(mean, limit=0.1): the latents whose mean (N, J) spreads by less than limit."""
+    generator = torch.Generator().manual_seed(6)
+    spread = torch.tensor([1.0, 0.02, 0.6, 0.04, 0.3, 1.4, 0.01])
+    centre = torch.tensor([0.0, 1.5, -2.0, 0.3, 0.0, 1.0, -0.7])
+    mean = torch.randn(60, len(spread), generator=generator) * spread + centre
+    right = {1, 3, 6}
+    result = _call(answer, mean)
+    try:
+        if isinstance(result, Tensor):
+            result = result.flatten().tolist()
+        result = list(result)
+        flags = any(isinstance(j, bool) for j in result)
+        chosen = {int(j) for j in result}
+    except (TypeError, ValueError, RuntimeError):
+        raise _Wrong(f"expected a list of numbers, but got {type(result).__name__}.") from None
+    if flags:
+        raise _Wrong("you return true or false for each latent; return the numbers of latents.")
+    if any(not 0 <= j < mean.shape[1] for j in chosen):
+        raise _Wrong(
+            f"you name latent {max(chosen)}, but mean has shape {tuple(mean.shape)}: latents are "
+            "its columns. Take the spread over the images, axis 0."
+        )
+    if chosen == set(range(mean.shape[1])) - right:
+        raise _Wrong("these are the used ones.")
+    average = mean.mean(0)
+    by_average = [set((a < 0.1).nonzero().flatten().tolist()) for a in (average, average.abs())]
+    if chosen in by_average:
+        raise _Wrong(
+            "you look at the average of a latent. It can be far from 0 and still never change: "
+            "look at how much it spreads."
+        )
+    if chosen != right:
+        extra, missing = len(chosen - right), len(right - chosen)
+        raise _Wrong(f"your list has {extra} that are used, and {missing} unused are missing.")

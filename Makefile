@@ -1,0 +1,59 @@
+# make lab    sets everything up and opens the course
+# make test   sets everything up and runs all tests
+# make help   the rest
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
+PIP_OPTIONS ?=
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+# Keep freed memory for the next training step (glibc only; `fit` asks for the same at run time).
+export MALLOC_MMAP_THRESHOLD_ = 2147483647
+export MALLOC_TRIM_THRESHOLD_ = 2147483647
+
+.PHONY: help lab test notebooks lint format doctor bench clean
+
+help:
+	@echo "make lab        open the course in JupyterLab (sets everything up first)"
+	@echo "make test       run every test, the notebooks among them"
+	@echo "make doctor     say what works on this machine, and what to do about what does not"
+	@echo "make notebooks  run every notebook from top to bottom and keep its outputs"
+	@echo "make lint       check the style of code and notebooks; make format mends it"
+	@echo "make bench      measure training and drawing speed"
+	@echo "make clean      remove the environment and what the course has written"
+
+lab: $(READY)
+	$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks/00_start_here.ipynb
+
+test: $(READY)
+	$(BIN)/python -m pytest --nbval
+
+doctor: $(READY)
+	$(BIN)/python -m dvae_helpers doctor
+
+bench: $(READY)
+	$(BIN)/python -m dvae_helpers bench
+
+notebooks: $(READY)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) runs slides handout
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "The course needs Python 3.11 or newer; give it as: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[test]'
+	@touch $@

@@ -1,0 +1,208 @@
+"""The course's commands: `python -m dvae_helpers COMMAND --help`."""
+
+import argparse
+import ast
+import functools
+import inspect
+import json
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; a ValueError becomes one line on the error output and exit status 2."""
+    parser = argparse.ArgumentParser(prog="python -m dvae_helpers", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("doctor", help="say what works on this machine")
+    _add_train(commands)
+    bench = commands.add_parser("bench", help="measure training and drawing speed")
+    bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
+    bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
+    bench.add_argument("--turns", type=int, default=3, help="for each figure (default 3)")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "doctor":
+            return _doctor()
+        if options.command == "train":
+            return _train(options)
+        from . import bench as speed
+
+        speed.main(options.objective, options.seconds, options.turns)
+        return 0
+    except ValueError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def _doctor() -> int:
+    from . import doctor
+
+    checks = doctor.report()
+    print(doctor.text(checks))
+    return int(any(check.state == doctor.PROBLEM for check in checks))
+
+
+def _add_train(commands) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train one model, with checkpoints and pictures",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", default="sprites", help="sprites, small_sprites or dsprites")
+    add("--path", help="the dSprites file, for --data dsprites")
+    add("--objective", default="beta_tcvae", help="elbo, beta_vae, beta_tcvae or capacity_vae")
+    add("--beta", type=float, help="short for --set beta=BETA")
+    add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the objective")
+    add("--architecture", default="conv", help="conv or dense")
+    add("--hidden", type=int, help="width of the dense layers")
+    add("--latents", type=int, default=10, help="number of latents J")
+    add("--steps", type=int, default=3000)
+    add("--batch-size", type=int, default=64)
+    add("--learning-rate", type=float, default=1e-3)
+    add("--seed", type=int, default=0)
+    add("--precision", default="auto", help="auto, float32 or bfloat16")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+    add("--out", help="folder for what the run writes (default: runs/DATA-OBJECTIVE-SEED)")
+    add("--zoo", metavar="NAME", help="also save the model to the zoo, under this name")
+
+
+def _objective(options):
+    """The objective function with its settings fixed."""
+    from . import objectives
+
+    known = {
+        name: function
+        for name, function in vars(objectives).items()
+        if inspect.isfunction(function) and function.__annotations__.get("return") is objectives.Terms
+    }
+    if options.objective not in known:
+        raise ValueError(
+            f"There is no objective {options.objective!r}; choose one of {', '.join(known)}."
+        )
+    function = known[options.objective]
+    pairs = list(options.set)
+    if options.beta is not None:
+        pairs.append(f"beta={options.beta}")
+    allowed = list(inspect.signature(function).parameters)[1:]
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or name not in allowed:
+            raise ValueError(
+                f"{options.objective} has no setting {pair!r}; "
+                f"write NAME=VALUE with one of: {', '.join(allowed) or 'none at all'}."
+            )
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = value
+    return functools.partial(function, **settings)
+
+
+def _train(options) -> int:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import torch
+
+    from . import datasets, estimators, figures, training, zoo
+    from .models import VAE, posteriors
+
+    objective = _objective(options)
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    data = datasets.load(options.data, device, options.path)
+    model = VAE(
+        data.shape, options.latents, options.architecture, options.hidden, seed=options.seed
+    ).to(device)
+    out = Path(options.out or f"runs/{options.data}-{options.objective}-{options.seed}")
+    checkpoint = out / "checkpoint.safetensors"
+    if checkpoint.exists():
+        print(f"Going on from {checkpoint}.")
+    history = training.fit(
+        model,
+        data,
+        objective,
+        options.steps,
+        options.batch_size,
+        options.seed,
+        options.learning_rate,
+        options.precision,
+        checkpoint,
+    )
+    if not len(history):
+        print("Stopped before the first record; nothing was written.")
+        return 1
+    history.write(out / "history.csv")
+
+    shown = torch.linspace(0, len(data) - 1, min(len(data), 10_000)).long()
+    mean, log_var = posteriors(model, data, shown)
+    parts = estimators.decompose(mean.cpu(), log_var.cpu())
+    last = history.records[-1]
+    state = "Stopped early" if history.interrupted else "Done"
+    print(
+        f"{state} at step {last['step']:.0f}, after {history.seconds:.0f} s "
+        f"({history.images_per_second:,.0f} images a second). In nats per image:"
+    )
+    print(f"  distortion           {last['distortion']:8.2f}   (mean of the last steps)")
+    print(f"  rate                 {float(parts.kl):8.2f}   ({len(shown):,} images), made of")
+    print(f"    index-code MI      {float(parts.mutual_information):8.2f}")
+    print(f"    total correlation  {float(parts.total_correlation):8.2f}")
+    print(f"    dimension-wise KL  {float(parts.dimension_kl):8.2f}")
+    print(f"  (standard error of MI and TC: {float(parts.error):.2f})")
+
+    figures.style()
+    order, kl = figures.latent_order(mean, log_var)
+    labels = [f"latent {j} ({kl[j]:.1f} nats)" for j in order]
+    start = mean[len(mean) // 2]
+    figures.traversal_grid(model, start, order, labels=labels).savefig(out / "traversal.png")
+    few = torch.linspace(0, len(data) - 1, 10).long()
+    figures.reconstructions(model, data, few).savefig(out / "reconstructions.png")
+    figures.training_curves(history).savefig(out / "curves.png")
+    print(f"Written to {out}: checkpoint, history.csv, traversal, reconstructions, curves (.png).")
+    if options.zoo:
+        about = {
+            "command": "python -m dvae_helpers train " + " ".join(_as_typed(options)),
+            "data": data.name,
+            "objective": training.describe(objective),
+            "steps": int(last["step"]),
+            "batch_size": options.batch_size,
+            "learning_rate": options.learning_rate,
+            "seed": options.seed,
+            "seconds": round(history.seconds),
+            "device": _device_name(device),
+            "distortion": round(last["distortion"], 2),
+            "rate": round(float(parts.kl), 2),
+            "total_correlation": round(float(parts.total_correlation), 2),
+        }
+        path = zoo.save(model, options.zoo, about)
+        print(f"Saved to the zoo: {path.name}\n{json.dumps(about, indent=2)}")
+    return 0
+
+
+def _as_typed(options) -> list[str]:
+    """The train command that gives this model again, without folders of this machine."""
+    words = ["--data", options.data, "--objective", options.objective]
+    if options.beta is not None:
+        words += ["--beta", f"{options.beta:g}"]
+    if options.set:
+        words += ["--set", *options.set]
+    words += ["--architecture", options.architecture, "--latents", str(options.latents)]
+    if options.hidden:
+        words += ["--hidden", str(options.hidden)]
+    words += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
+    return [*words, "--learning-rate", f"{options.learning_rate:g}", "--seed", str(options.seed)]
+
+
+def _device_name(device: str) -> str:
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.get_device_name(0)
+    return f"{device}, {torch.get_num_threads()} threads"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
