@@ -74,7 +74,8 @@ def _objective(options):
     known = {
         name: function
         for name, function in vars(objectives).items()
-        if inspect.isfunction(function) and function.__annotations__.get("return") is objectives.Terms
+        if inspect.isfunction(function)
+        and function.__annotations__.get("return") is objectives.Terms
     }
     if options.objective not in known:
         raise ValueError(

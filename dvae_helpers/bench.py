@@ -31,7 +31,9 @@ def main(objective: str = "beta_vae", seconds: float = 4.0, turns: int = 3) -> N
     start = time.perf_counter()
     load("sprites")
     print(f"{time.perf_counter() - start:.1f} s.")
-    print(f"\nTraining with {objective}, images a second, median of {turns} turns of {seconds:g} s.")
+    print(
+        f"\nTraining with {objective}, images a second, median of {turns} turns of {seconds:g} s."
+    )
     print("plain: a float32 loop, standard Adam, images ready in memory; 'memory kept': the same")
     print("loop with the C library told to keep freed memory. fit: the course's loop.\n")
     print(f"{'model':<14}{'batch':>6}" + "".join(f"{loop:>21}" for loop in LOOPS), end="")
@@ -42,7 +44,9 @@ def main(objective: str = "beta_vae", seconds: float = 4.0, turns: int = 3) -> N
             for loop in LOOPS:
                 rates[loop].append(_measure(loop, architecture, batch_size, objective, seconds))
         plain, kept, ours = (statistics.median(rates[loop]) for loop in LOOPS)
-        spread = [f"{statistics.median(r):,.0f} ({min(r):,.0f}-{max(r):,.0f})" for r in rates.values()]
+        spread = [
+            f"{statistics.median(r):,.0f} ({min(r):,.0f}-{max(r):,.0f})" for r in rates.values()
+        ]
         print(f"{architecture:<14}{batch_size:>6}" + "".join(f"{s:>21}" for s in spread), end="")
         print(f"{ours / plain:>13.2f}x{ours / kept:>13.2f}x", flush=True)
 
@@ -102,7 +106,9 @@ def _plain_steps(model: VAE, data: ImageSet, objective, batch_size: int, count: 
         kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum()
         loss = (distortion + 4 * kl) / batch_size
         if objective is objectives.beta_tcvae:
-            loss = (distortion + kl) / batch_size + 5 * _plain_correlation(z, mean, log_var, len(data))
+            loss = (distortion + kl) / batch_size + 5 * _plain_correlation(
+                z, mean, log_var, len(data)
+            )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -180,7 +180,9 @@ def _dsprites(path: Path) -> ImageSet:
                 raise ValueError(f"it has no {sorted(missing)}, only {file.files}")
             values = file["latents_classes"]
         if not np.issubdtype(values.dtype, np.integer) or values.ndim != 2:
-            raise ValueError(f"latents_classes is {values.dtype} {values.shape}, not integers (N, 5)")
+            raise ValueError(
+                f"latents_classes is {values.dtype} {values.shape}, not integers (N, 5)"
+            )
         if values.shape[1] == 6:  # the published file starts with `color`, which is always white
             if values[:, 0].any():
                 raise ValueError("its color column is not always 0")
@@ -189,7 +191,14 @@ def _dsprites(path: Path) -> ImageSet:
         if not len(values):
             raise ValueError("it holds no images")
         pixels, different = _read_images(path, values)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+    ) as error:
         raise ValueError(
             f"{path} cannot be used as dSprites: {error}. "
             "Delete the file and fetch it again, or give the path of an undamaged copy."

@@ -80,7 +80,7 @@ def stratified_log_weights(batch_size: int, dataset_size: int) -> Tensor:
     return weights.log()
 
 
-LOG_WEIGHTS: dict[str, Callable[[int, int], Tensor]] = {
+ESTIMATORS: dict[str, Callable[[int, int], Tensor]] = {
     "exact": exact_log_weights,
     "weighted": weighted_log_weights,
     "stratified": stratified_log_weights,
@@ -142,21 +142,35 @@ def _pairs(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def batch_decomposition(
-    z: Tensor, mean: Tensor, log_var: Tensor, dataset_size: int, estimator: str = "stratified"
+    z: Tensor,
+    mean: Tensor,
+    log_var: Tensor,
+    dataset_size: int,
+    estimator: str = "stratified",
+    whole: tuple[Tensor, Tensor] | None = None,
 ) -> Decomposition:
     """The parts of the KL, estimated from one batch; differentiable. z, mean, log_var: (B, J).
 
-    estimator: "stratified" or "weighted" (see the functions of those names). The third part is
-    the closed-form KL less the first two, so their sum is exact: a control variate.
+    estimator: "stratified" or "weighted", from the batch alone; or "exact", which needs the mean
+        and log variance of all N images, two of (N, J), as `whole` (or a batch that is all of
+        them).
+    The third part is the closed-form KL less the first two, so that their sum has no noise.
     """
-    if estimator not in ("stratified", "weighted"):
-        raise ValueError(
-            f"estimator is {estimator!r}; from one batch choose 'stratified' or 'weighted'. "
-            "The exact one needs the posteriors of all images: decompose(mean, log_var)."
-        )
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"estimator is {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
     check_posteriors(mean, log_var)
-    log_weights = LOG_WEIGHTS[estimator](len(z), dataset_size).to(z.device, z.dtype)
-    log_q, log_product = log_marginals(z, mean, log_var, log_weights)
+    if z.shape != mean.shape:
+        raise ValueError(f"z is {tuple(z.shape)} but mean is {tuple(mean.shape)}.")
+    all_mean, all_log_var = mean, log_var
+    if estimator == "exact":
+        all_mean, all_log_var = whole or (mean, log_var)
+        if len(all_mean) != dataset_size:
+            raise ValueError(
+                f"The exact estimator needs the posteriors of all {dataset_size} images, but got "
+                f"{len(all_mean)}. Give them as `whole`, or choose 'stratified'."
+            )
+    log_weights = ESTIMATORS[estimator](len(z), dataset_size).to(z.device, z.dtype)
+    log_q, log_product = log_marginals(z, all_mean, all_log_var, log_weights)
     mutual_information = (log_density(z, mean, log_var).sum(1) - log_q).mean()
     total_correlation = (log_q - log_product).mean()
     rate = gaussian_kl(mean, log_var).sum(1).mean()
@@ -166,9 +180,7 @@ def batch_decomposition(
 
 
 @torch.no_grad()
-def decompose(
-    mean: Tensor, log_var: Tensor, samples: int = 4096, seed: int = 0
-) -> Decomposition:
+def decompose(mean: Tensor, log_var: Tensor, samples: int = 4096, seed: int = 0) -> Decomposition:
     """The parts of the mean KL for a finite data set, against the posteriors of all N images.
 
     mean, log_var: (N, J), of every image. The sum of the three parts is the mean KL, exactly.

@@ -186,6 +186,8 @@ def unused_latents(answer: Any) -> None:
         raise _Wrong(f"expected a list of numbers, but got {type(result).__name__}.") from None
     if flags:
         raise _Wrong("you return true or false for each latent; return the numbers of latents.")
+    if not chosen:
+        raise _Wrong("your list is empty. Is the spread taken over the images, axis 0?")
     if any(not 0 <= j < mean.shape[1] for j in chosen):
         raise _Wrong(
             f"you name latent {max(chosen)}, but mean has shape {tuple(mean.shape)}: latents are "

@@ -97,9 +97,8 @@ def image_grid(images: Tensor, columns: int = 8, title: str = "", captions: Sequ
     """Images (B, C, H, W) row by row."""
     rows = -(-len(images) // columns)
     height = 1.35 if captions else 1.1
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(1.1 * columns, height * rows + 0.45), squeeze=False
-    )
+    width = max(1.1 * columns, 0.105 * len(title) + 0.2)  # so that the title fits
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height * rows + 0.45), squeeze=False)
     for place in axes.flat:
         place.set_axis_off()
     for n, image in enumerate(images):

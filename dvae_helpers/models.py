@@ -1,5 +1,6 @@
 """The two networks of a VAE: encoder q(z|x) and decoder p(x|z). Nothing here about losses."""
 
+import itertools
 import math
 
 import torch
@@ -103,7 +104,8 @@ def posteriors(model: VAE, data: ImageSet, index: Tensor | None = None, batch_si
     if not len(index):
         raise ValueError("index is empty; give at least one image number.")
     parts = [
-        model.encode(data.images(part).to(model.device)) for part in torch.as_tensor(index).split(batch_size)
+        model.encode(data.images(part).to(model.device))
+        for part in torch.as_tensor(index).split(batch_size)
     ]
     return torch.cat([mean for mean, _ in parts]), torch.cat([log_var for _, log_var in parts])
 
@@ -145,6 +147,6 @@ def _dense(shape: tuple[int, int, int], latents: int, hidden: int) -> tuple[nn.M
 def _layers(widths: list[int], activation: type[nn.Module]) -> list[nn.Module]:
     """Dense layers of these widths with the activation between them, none at the end."""
     layers: list[nn.Module] = []
-    for inside, outside in zip(widths, widths[1:], strict=False):
+    for inside, outside in itertools.pairwise(widths):
         layers += [nn.Linear(inside, outside), activation()]
     return layers[:-1]

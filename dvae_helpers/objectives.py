@@ -8,6 +8,7 @@ and every term of it by name. To train on one with other settings, fix them firs
 
 import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .estimators import Decomposition, batch_decomposition, gaussian_kl
-from .models import VAE
+from .models import VAE, sample
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Pass:
     step: int = 0
     likelihood: str = "bernoulli"
     noise: float = 0.1
+    whole: Callable[[], tuple[Tensor, Tensor]] | None = None  # posteriors of all N images
 
     @cached_property
     def distortion(self) -> Tensor:
@@ -51,12 +53,15 @@ class Pass:
 
     @cached_property
     def parts(self) -> Decomposition:
-        """The rate in three parts, by the stratified estimator (worked out when first asked for)."""
+        """The rate in three parts, by the stratified estimator; worked out when asked for."""
         return self.split("stratified")
 
     def split(self, estimator: str) -> Decomposition:
         """The rate in three parts, by an estimator of that name."""
-        return batch_decomposition(self.z, self.mean, self.log_var, self.dataset_size, estimator)
+        whole = self.whole() if estimator == "exact" and self.whole is not None else None
+        return batch_decomposition(
+            self.z, self.mean, self.log_var, self.dataset_size, estimator, whole
+        )
 
 
 @dataclass(frozen=True)
@@ -88,17 +93,29 @@ def forward(
     generator: torch.Generator | None = None,
     step: int = 0,
     autocast: contextlib.AbstractContextManager | None = None,
+    whole: Callable[[], tuple[Tensor, Tensor]] | None = None,
 ) -> Pass:
-    """Encodes images, draws z ~ q(z|x) with the generator, decodes. The networks may run in
-    lower precision (`autocast`); codes, losses and everything after them are float32."""
+    """Encodes images, draws z ~ q(z|x) with the generator, decodes.
+
+    autocast: the networks run inside it, in lower precision; codes and losses stay float32.
+    whole: gives the mean and log variance of all N images, for the exact estimator.
+    """
     with autocast or contextlib.nullcontext():
         mean, log_var = model.encode(images)
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-    z = mean + (0.5 * log_var).exp() * noise
+    z = sample(mean, log_var, generator)
     with autocast or contextlib.nullcontext():
         out = model.decode(z)
     return Pass(
-        images, out, mean, log_var, z, dataset_size, step, model.likelihood, model.noise
+        images,
+        out,
+        mean,
+        log_var,
+        z,
+        dataset_size,
+        step,
+        model.likelihood,
+        model.noise,
+        whole,
     )
 
 
@@ -112,12 +129,12 @@ def beta_vae(out: Pass, beta: float = 4.0) -> Terms:
     return Terms(out.distortion + out.rate + (beta - 1) * out.rate, out)
 
 
-def beta_tcvae(
-    out: Pass, beta: float = 6.0, estimator: str = "stratified"
-) -> Terms:
+def beta_tcvae(out: Pass, beta: float = 6.0, estimator: str = "stratified") -> Terms:
     """Chen et al. (2018), Eq. 4 with alpha = gamma = 1: beta on the total correlation alone.
 
     MI + beta TC + dimension-wise KL = rate + (beta - 1) TC; the rate is in closed form.
+    estimator: of the TC: "stratified", "weighted" or "exact" (for small data sets: it encodes
+    all images at every step).
     """
     parts = out.parts if estimator == "stratified" else out.split(estimator)
     return Terms(out.distortion + out.rate + (beta - 1) * parts.total_correlation, out)
@@ -126,6 +143,6 @@ def beta_tcvae(
 def capacity_vae(
     out: Pass, capacity: float = 25.0, gamma: float = 1000.0, over_steps: int = 100_000
 ) -> Terms:
-    """Burgess et al. (2018), Eq. 8: holds the rate at C nats; C grows from 0 over the first steps."""
+    """Burgess et al. (2018), Eq. 8: holds the rate at C nats; C grows from 0 over some steps."""
     target = capacity * min(1.0, out.step / over_steps)
     return Terms(out.distortion + gamma * (out.rate - target).abs(), out)

@@ -34,7 +34,7 @@ def render(classes: Tensor | Sequence) -> Tensor:
 
 
 def render_packed(classes: Tensor | Sequence) -> Tensor:
-    """As `render`, one bit a pixel: (B, 5) -> (B, 64) int64, where bit j of word i is pixel (i, j)."""
+    """As `render`, one bit a pixel: (B, 5) -> (B, 64) int64; bit j of word i is pixel (i, j)."""
     classes = FACTORS.check(classes)
     if classes.ndim != 2:
         raise ValueError(f"classes has shape {tuple(classes.shape)}; expected (images, 5).")
@@ -117,4 +117,3 @@ def _draw_square(x: Tensor, y: Tensor) -> Tensor:
     """Four long edges against all 64 rows. -> (B, 64)."""
     row = torch.arange(SIZE, dtype=torch.int32, device=x.device).expand(*x.shape, SIZE)
     return _crossings(x, y, row).sum(1)
-

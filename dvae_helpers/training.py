@@ -117,9 +117,7 @@ def fit(
         run.restore(checkpoint)
     start_step, started = run.step, time.perf_counter()
     saved = started
-    bar = tqdm(
-        total=steps, initial=run.step, unit="step", disable=not progress, dynamic_ncols=True
-    )
+    bar = tqdm(total=steps, initial=run.step, unit="step", disable=not progress, dynamic_ncols=True)
     model.train()
     with bar, _stop_request() as stopping:
         while run.step < steps and not stopping.is_set():
@@ -152,9 +150,8 @@ class _Run:
         self.model, self.data, self.objective = model, data, objective
         self.batch_size, self.seed = batch_size, seed
         device = model.device
-        self.fast = device.type in ("cpu", "cuda")
         self.optimiser = torch.optim.Adam(
-            model.parameters(), lr=learning_rate, fused=True if self.fast else None
+            model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda") or None
         )
         self.noise = torch.Generator(device).manual_seed(seed)
         self.step, self.epoch, self.order = 0, -1, torch.empty(0)
@@ -186,10 +183,27 @@ class _Run:
         index = self.order[place * self.batch_size : (place + 1) * self.batch_size]
         return self.data.images(index).to(self.model.device)
 
+    def _whole(self) -> tuple[Tensor, Tensor]:
+        """The posteriors of all images, with their gradient."""
+        if len(self.data) > 20_000:
+            raise ValueError(
+                f"The exact estimator encodes all {len(self.data):,} images at every step; "
+                "with more than 20,000 choose estimator='stratified'."
+            )
+        images = self.data.images(torch.arange(len(self.data))).to(self.model.device)
+        with self.autocast:
+            return self.model.encode(images)
+
     def advance(self) -> Terms:
         """One step of the optimiser."""
         out = forward(
-            self.model, self._batch(), len(self.data), self.noise, self.step, self.autocast
+            self.model,
+            self._batch(),
+            len(self.data),
+            self.noise,
+            self.step,
+            self.autocast,
+            self._whole,
         )
         terms = self.objective(out)
         self.optimiser.zero_grad(set_to_none=True)

@@ -51,8 +51,8 @@ def explorer(
         return f"latent {j}{': ' + names[j] if j in names else ''} ({use})"
 
     box = ipywidgets.VBox()
-    box.picture = ipywidgets.Image(format="png", width=256, height=256)
-    box.original = ipywidgets.Image(format="png", width=256, height=256)
+    box.picture = ipywidgets.Image(format="png", width=224, height=224)
+    box.original = ipywidgets.Image(format="png", width=224, height=224)
     box.picture.layout.border = box.original.layout.border = "1px solid #888888"
     box.sliders = [
         ipywidgets.FloatSlider(
@@ -61,8 +61,8 @@ def explorer(
             step=0.05,
             description=label(j),
             readout_format="+.2f",
-            style={"description_width": "15em"},
-            layout={"width": "32em"},
+            style={"description_width": "13em"},
+            layout={"width": "29em"},
         )
         for j in range(model.latents)
     ]
@@ -102,11 +102,9 @@ def explorer(
         return ipywidgets.VBox([picture, ipywidgets.Label(words)])
 
     pictures = [under(box.original, "the image"), under(box.picture, "drawn from the code")]
+    column = ipywidgets.VBox([box.sliders[j] for j in order])
     box.children = [
         ipywidgets.HBox([box.number, another, back]),
-        ipywidgets.HBox(
-            [ipywidgets.VBox([box.sliders[j] for j in order]), *pictures],
-            layout={"flex_flow": "row wrap"},
-        ),
+        ipywidgets.HBox([column, ipywidgets.HBox(pictures)], layout={"flex_flow": "row wrap"}),
     ]
     return box

@@ -87,7 +87,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     except (SafetensorError, ValueError) as error:
-        raise DamagedFile(f"{path} is not a readable safetensors file: {error}. {remedy}") from error
+        raise DamagedFile(
+            f"{path} is not a readable safetensors file: {error}. {remedy}"
+        ) from error
     if not {"notes", "sha256"} <= set(header):
         raise DamagedFile(f"{path} was not written by this course: it carries no hash. {remedy}")
     if _hash(tensors, header["notes"]) != header["sha256"]:

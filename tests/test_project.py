@@ -1,0 +1,89 @@
+"""The files around the package: versions in one place, style, what a newcomer runs."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def names(requirements):
+    return {re.split(r"[<>=!~\[ ]", line)[0].lower().replace("_", "-") for line in requirements}
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def asked(project):
+    extras = project["optional-dependencies"].values()
+    return [*project["dependencies"], *(line for extra in extras for line in extra)]
+
+
+@pytest.fixture(scope="module")
+def pins():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_every_package_that_is_asked_for_has_one_exact_pin(asked, pins):
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
+    assert len(names(pins)) == len(pins)
+    assert names(asked) <= names(pins)
+    assert "torch==2.13.0" in pins
+
+
+def test_pyproject_has_ranges_and_no_pins(project, asked):
+    assert all(">=" in line and "==" not in line for line in asked)
+    assert {"test", "cluster"} <= set(project["optional-dependencies"])
+
+
+def test_conda_takes_the_same_versions_from_the_same_file():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert [re.split("=", item)[0] for item in conda] == ["python", "pip"]
+    assert pip == {"pip": ["-c constraints.txt", "-e .[test]"]}
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_code_and_notebooks_follow_the_style(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_package_imports_fast_and_without_the_notebook_front_end():
+    code = "import sys, dvae_helpers; print('torch' in sys.modules, 'ipywidgets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_modules_import_only_from_those_before_them():
+    order = ["factors", "sprites", "datasets", "models", "zoo", "estimators", "objectives"]
+    order += ["training", "figures", "widgets", "exercises", "doctor", "bench", "__main__"]
+    files = {path.stem for path in (ROOT / "dvae_helpers").glob("*.py")} - {"__init__"}
+    assert files == set(order)
+    for name in files:
+        text = (ROOT / "dvae_helpers" / f"{name}.py").read_text()
+        used = re.findall(r"^\s*from \.(\w+) import", text, re.M)
+        for line in re.findall(r"^\s*from \. import (.+)$", text, re.M):
+            used += [part.split(" as ")[0].strip() for part in line.split(",")]
+        late = [other for other in used if order.index(other) >= order.index(name)]
+        assert not late, f"{name} imports {late}"
+
+
+def test_data_is_small_and_described():
+    files = [path for path in (ROOT / "data").rglob("*") if path.is_file()]
+    files = [path for path in files if "downloads" not in path.parts]
+    assert sum(path.stat().st_size for path in files) < 40e6
+    text = (ROOT / "data" / "README.md").read_text()
+    for path in files:
+        assert path.name in text, f"data/README.md does not describe {path.name}"
