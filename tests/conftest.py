@@ -1,0 +1,54 @@
+"""What the tests share: small image sets, the real images if they are there, and quiet machines."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import matplotlib
+import pytest
+import torch
+
+from dvae_helpers import datasets
+from dvae_helpers.factors import FactorSpace
+
+matplotlib.use("Agg")
+
+# Threads that wait for one another on a busy machine make small models many times slower.
+torch.set_num_threads(1)
+
+hypothesis.settings.register_profile(
+    "course", derandomize=True, deadline=None, database=None, max_examples=40
+)
+hypothesis.settings.load_profile("course")
+
+
+@pytest.fixture(scope="session")
+def subset_path() -> Path:
+    """20,000 real dSprites images; they are not part of this repository."""
+    usual = Path(__file__).parents[2] / "shared" / "data" / "dsprites_subset.npz"
+    path = Path(os.environ.get("DVAE_DSPRITES") or usual)
+    if not path.is_file():
+        pytest.skip(f"needs the real dSprites images: no file {path}; name one in DVAE_DSPRITES")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small() -> datasets.ImageSet:
+    return datasets.load("small_sprites")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> datasets.ImageSet:
+    """30 random grey images of 4x6 pixels: nothing about them is square or symmetric."""
+    space = FactorSpace(("colour", "size", "kind"), (5, 2, 3))
+    generator = torch.Generator().manual_seed(30)
+    pixels = torch.randint(256, (len(space), 1, 4, 6), generator=generator, dtype=torch.uint8)
+    return datasets.ImageSet("tiny", space, (1, 4, 6), pixels)
+
+
+@pytest.fixture
+def data_folder(tmp_path, monkeypatch) -> Path:
+    """An empty data folder that DVAE_DATA names."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("DVAE_DATA", str(folder))
+    return folder

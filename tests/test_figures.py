@@ -1,0 +1,232 @@
+"""Pictures: `traverse`, and figures with the parts that they promise."""
+
+import math
+
+import IPython.display
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from dvae_helpers import figures
+from dvae_helpers.figures import traverse
+from dvae_helpers.models import VAE
+from dvae_helpers.training import History
+
+
+def as_pixels(codes):
+    """A decoder that draws the code itself: (V, J) -> (V, 1, 1, J)."""
+    return codes[:, None, None, :]
+
+
+def colour_model():
+    return VAE((3, 4, 6), latents=4, architecture="dense", hidden=8, seed=1).eval()
+
+
+@pytest.fixture(params=["course", "matplotlib"], autouse=True)
+def look(request):
+    """Every figure is tried in the course's style and in matplotlib's own."""
+    with plt.rc_context():
+        plt.rcdefaults()
+        if request.param == "course":
+            figures.style()
+        yield request.param
+    plt.close("all")
+
+
+def drawn(figure):
+    """The figure, after everything on it was drawn (warnings are errors)."""
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    return figure
+
+
+class TestTraverse:
+    @given(st.integers(1, 6), st.data())
+    def test_latent_j_takes_the_values_and_the_others_stay(self, latents, data):
+        number = st.floats(-5, 5, width=32)
+        z = torch.tensor(data.draw(st.lists(number, min_size=latents, max_size=latents)))
+        j = data.draw(st.integers(0, latents - 1))
+        values = data.draw(st.lists(number, min_size=1, max_size=7))
+        before = z.clone()
+        images = traverse(as_pixels, z, j, values)
+        assert images.shape == (len(values), 1, 1, latents)
+        assert torch.equal(images[:, 0, 0, j], torch.tensor(values))
+        rest = [k for k in range(latents) if k != j]
+        assert torch.equal(images[:, 0, 0, rest], z[rest].expand(len(values), -1))
+        assert torch.equal(z, before)
+
+    def test_works_on_a_model_without_gradients(self):
+        model, z = colour_model(), torch.randn(4, generator=torch.Generator().manual_seed(1))
+        values = torch.linspace(-2, 2, 5)
+        images = traverse(model.pictures, z, 2, values)
+        assert images.shape == (5, 3, 4, 6)
+        assert not images.requires_grad
+        z[2] = values[3]
+        torch.testing.assert_close(images[3], model.pictures(z[None])[0].detach())
+
+    @pytest.mark.parametrize("values", [np.linspace(-1, 1, 3), (-1, 0, 1), torch.arange(-1, 2)])
+    def test_values_may_be_any_list_of_numbers(self, values):
+        images = traverse(as_pixels, torch.zeros(2), 1, values)
+        assert images[:, 0, 0, 1].tolist() == [-1, 0, 1]
+
+    @pytest.mark.parametrize("j", [-1, 3, 100])
+    def test_a_latent_that_is_not_there_is_refused(self, j):
+        with pytest.raises(ValueError, match=f"no latent {j}.*0 to 2"):
+            traverse(as_pixels, torch.zeros(3), j, [0.0])
+
+    @pytest.mark.parametrize(
+        "values", [[math.nan], [0.0, math.inf], [-math.inf], [], [[0.0, 1.0]], 0.5]
+    )
+    def test_values_that_are_no_list_of_finite_numbers_are_refused(self, values):
+        with pytest.raises(ValueError, match="finite numbers"):
+            traverse(as_pixels, torch.zeros(3), 1, values)
+
+    @pytest.mark.parametrize("shape", [(), (2, 3), (1, 3)])
+    def test_z_must_be_one_code(self, shape):
+        with pytest.raises(ValueError, match=r"one code of shape \(J,\)"):
+            traverse(as_pixels, torch.zeros(shape), 0, [0.0])
+
+    @pytest.mark.parametrize("bad", [math.nan, math.inf])
+    def test_a_code_that_is_not_finite_is_refused(self, bad):
+        with pytest.raises(ValueError, match="finite"):
+            traverse(as_pixels, torch.tensor([0.0, bad, 1.0]), 0, [0.0, 1.0])
+
+
+class TestImageGrid:
+    @pytest.mark.parametrize(("count", "columns", "places"), [(5, 3, 6), (4, 4, 4), (1, 8, 8)])
+    def test_has_one_place_for_each_image(self, count, columns, places):
+        images = torch.rand(count, 1, 4, 6, generator=torch.Generator().manual_seed(2))
+        captions = [f"image {n}" for n in range(count)]
+        figure = drawn(figures.image_grid(images, columns, "A title", captions))
+        assert len(figure.axes) == places
+        for n, axes in enumerate(figure.axes):
+            assert axes.axison == (n < count)
+            if n < count:
+                (shown,) = axes.images
+                np.testing.assert_array_equal(shown.get_array(), images[n, 0])
+                assert axes.get_title() == f"image {n}"
+        assert figure.get_suptitle() == "A title"
+
+    def test_colour_and_out_of_range_values_are_shown_without_a_warning(self):
+        images = 3 * torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(3))
+        figure = drawn(figures.image_grid(images, columns=2))
+        shown = figure.axes[1].images[0].get_array()
+        np.testing.assert_array_equal(shown, images[1].clamp(0, 1).permute(1, 2, 0))
+
+
+def test_grey_images_use_the_whole_range_not_their_own():
+    """Two constant images: 0.2 must not look like 0.8."""
+    _, axes = plt.subplots(1, 2)
+    for place, value in zip(axes, (0.2, 0.8), strict=True):
+        figures.draw(place, torch.full((1, 4, 6), value))
+        assert place.images[0].get_clim() == (0, 1)
+
+
+class TestFiguresOfModels:
+    def test_reconstructions_are_below_their_images(self, tiny):
+        model = VAE(tiny.shape, 3, "dense", 8, seed=2).eval()
+        index = torch.tensor([4, 17, 9])
+        figure = drawn(figures.reconstructions(model, tiny, index))
+        assert len(figure.axes) == 6
+        images = tiny.images(index)
+        with torch.no_grad():
+            rebuilt = model.pictures(model.encode(images)[0])
+        for n in range(3):
+            np.testing.assert_allclose(figure.axes[n].images[0].get_array(), images[n, 0])
+            np.testing.assert_allclose(
+                figure.axes[3 + n].images[0].get_array(), rebuilt[n, 0], rtol=1e-5
+            )
+        assert figure.get_suptitle()
+
+    def test_a_traversal_grid_has_a_row_for_each_latent(self):
+        model, z = colour_model(), torch.randn(4, generator=torch.Generator().manual_seed(4))
+        values = (-1.5, 0.0, 2.0)
+        figure = drawn(
+            figures.traversal_grid(model, z, [2, 0], values, ["size", "kind"], "A finding")
+        )
+        assert len(figure.axes) == 6
+        places = np.array(figure.axes).reshape(2, 3)
+        for row, j in enumerate([2, 0]):
+            expected = traverse(model.pictures, z, j, values)
+            for column in range(3):
+                shown = places[row, column].images[0].get_array()
+                np.testing.assert_allclose(shown, expected[column].permute(1, 2, 0), rtol=1e-5)
+        assert [places[row, 0].get_ylabel() for row in (0, 1)] == ["size", "kind"]
+        assert [axes.get_xlabel() for axes in places[1]] == ["-1.5", "+0.0", "+2.0"]
+        assert figure.get_suptitle() == "A finding"
+
+    def test_a_traversal_grid_shows_all_latents_unless_told(self):
+        figure = drawn(figures.traversal_grid(colour_model(), torch.zeros(4)))
+        assert len(figure.axes) == 4 * 9
+        assert [axes.get_ylabel() for axes in figure.axes[::9]] == [f"latent {j}" for j in range(4)]
+        assert figure.get_suptitle()
+
+    def test_latents_are_ordered_by_their_mean_kl(self):
+        mean = torch.tensor([[0.1, 3.0, 0.0], [-0.1, -1.0, 1.0]])
+        log_var = torch.zeros(2, 3)
+        order, kl = figures.latent_order(mean, log_var)
+        assert order == [1, 2, 0]
+        torch.testing.assert_close(kl, torch.tensor([0.005, 2.5, 0.25]))
+
+
+class TestTrainingCurves:
+    def history(self, records=6):
+        names = ["distortion", "rate", "mutual_information", "total_correlation", "dimension_kl"]
+        rng = np.random.default_rng(5)
+        return History(
+            [
+                {"step": 50.0 * (n + 1), "loss": 9.0}
+                | dict(zip(names, rng.normal(size=5) + 3, strict=True))
+                for n in range(records)
+            ]
+        )
+
+    @pytest.mark.parametrize("records", [1, 6])
+    def test_every_term_has_a_labelled_curve(self, records):
+        history = self.history(records)
+        figure = drawn(figures.training_curves(history, "A finding"))
+        left, right = figure.axes
+        assert left.get_title(loc=plt.rcParams["axes.titlelocation"]) == "A finding"
+        for axes, names in (
+            (left, {"distortion": "distortion", "rate": "rate"}),
+            (
+                right,
+                {
+                    "index-code MI": "mutual_information",
+                    "total correlation": "total_correlation",
+                    "dimension-wise KL": "dimension_kl",
+                },
+            ),
+        ):
+            lines = {line.get_label(): line for line in axes.lines}
+            for label, name in names.items():
+                np.testing.assert_array_equal(lines[label].get_xdata(), history["step"])
+                np.testing.assert_array_equal(lines[label].get_ydata(), history[name])
+            assert "nats per image" in axes.get_ylabel()
+            assert axes.get_legend() is not None
+
+    def test_an_empty_history_is_refused(self):
+        with pytest.raises(ValueError, match="nothing yet"):
+            figures.training_curves(History())
+
+
+def test_show_gives_the_picture_with_its_alt_text_and_closes_the_figure(monkeypatch):
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda *a, **k: shown.append((a, k)))
+    figure, axes = plt.subplots()
+    axes.plot([1, 2, 4])
+    figures.show(figure, "A line that rises")
+    ((((data,), options)),) = shown
+    assert data["image/png"].startswith(b"\x89PNG\r\n")
+    assert "A line that rises" in data["text/plain"]
+    assert options["metadata"] == {"image/png": {"alt": "A line that rises"}}
+    assert options["raw"] is True
+    assert plt.get_fignums() == []
+
+
+def test_the_colours_differ():
+    assert len(set(figures.COLOURS)) == len(figures.COLOURS) == 7

@@ -1,0 +1,234 @@
+"""The losses: identities between them, and each term against a slow loop."""
+
+import functools
+import math
+
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal
+
+from dvae_helpers import objectives
+from dvae_helpers.estimators import batch_decomposition
+from dvae_helpers.models import VAE, sample
+from dvae_helpers.objectives import Pass, beta_tcvae, beta_vae, capacity_vae, elbo, forward
+
+NAMES = {"loss", "distortion", "rate", "mutual_information", "total_correlation", "dimension_kl"}
+
+
+def make_pass(
+    batch=5, shape=(2, 3, 4), latents=3, dataset_size=40, seed=0, dtype=torch.float64, **settings
+):
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*size):
+        return torch.randn(*size, generator=generator, dtype=dtype)
+
+    images = torch.rand(batch, *shape, generator=generator, dtype=dtype)
+    mean, log_var = normal(batch, latents), -1 + 0.7 * normal(batch, latents)
+    z = sample(mean, log_var, generator)
+    return Pass(images, 2 * normal(batch, *shape), mean, log_var, z, dataset_size, **settings)
+
+
+class TestTerms:
+    def test_bernoulli_distortion_sums_over_pixels_and_averages_over_images(self):
+        out = make_pass()
+        total = 0.0
+        for image, logits in zip(out.images, out.out, strict=True):
+            for x, logit in zip(image.flatten().tolist(), logits.flatten().tolist(), strict=True):
+                p = 1 / (1 + math.exp(-logit))
+                total -= x * math.log(p) + (1 - x) * math.log(1 - p)
+        assert float(out.distortion) == pytest.approx(total / 5, rel=1e-10)
+
+    def test_bernoulli_distortion_of_black_and_white_images_is_minus_the_log_probability(self):
+        out = make_pass()
+        out = Pass(out.images.round(), *list(vars(out).values())[1:])
+        log_probability = Bernoulli(logits=out.out).log_prob(out.images).flatten(1).sum(1)
+        torch.testing.assert_close(out.distortion, -log_probability.mean())
+
+    @pytest.mark.parametrize("noise", [0.1, 1.0, 2.5])
+    def test_gaussian_distortion_has_its_constant(self, noise):
+        out = make_pass(likelihood="gaussian", noise=noise)
+        log_probability = Normal(out.out, noise).log_prob(out.images).flatten(1).sum(1)
+        torch.testing.assert_close(out.distortion, -log_probability.mean())
+
+    def test_rate_sums_over_latents_and_averages_over_images(self):
+        out = make_pass()
+        total = 0.0
+        for mean, log_var in zip(out.mean.tolist(), out.log_var.tolist(), strict=True):
+            for m, v in zip(mean, log_var, strict=True):
+                total += 0.5 * (m * m + math.exp(v) - 1 - v)
+        assert float(out.rate) == pytest.approx(total / 5, rel=1e-12)
+
+    def test_twice_the_batch_or_twice_the_pixels(self):
+        out = make_pass()
+        fields = vars(out)
+        batch = [
+            torch.cat((fields[k], fields[k])) for k in ("images", "out", "mean", "log_var", "z")
+        ]
+        doubled = Pass(*batch, 40)
+        torch.testing.assert_close(doubled.distortion, out.distortion)
+        torch.testing.assert_close(doubled.rate, out.rate)
+        wide = Pass(
+            torch.cat((out.images, out.images), 3),
+            torch.cat((out.out, out.out), 3),
+            out.mean,
+            out.log_var,
+            out.z,
+            40,
+        )
+        torch.testing.assert_close(wide.distortion, 2 * out.distortion)
+        torch.testing.assert_close(wide.rate, out.rate)
+
+    def test_parts_are_the_stratified_ones(self):
+        out = make_pass()
+        expected = batch_decomposition(out.z, out.mean, out.log_var, 40, "stratified")
+        torch.testing.assert_close(vars(out.parts), vars(expected))
+
+    def test_exact_parts_use_the_posteriors_of_all_images(self):
+        everything = make_pass(batch=12, seed=3)
+        whole = (everything.mean, everything.log_var)
+        batch = [getattr(everything, k)[2:7] for k in ("images", "out", "mean", "log_var", "z")]
+        out = Pass(*batch, 12, whole=lambda: whole)
+        expected = batch_decomposition(out.z, out.mean, out.log_var, 12, "exact", whole)
+        torch.testing.assert_close(vars(out.split("exact")), vars(expected))
+        with pytest.raises(ValueError, match=r"all 12 images.*got 5"):
+            Pass(*batch, 12).split("exact")
+
+    @pytest.mark.parametrize(
+        "objective", [elbo, beta_vae, beta_tcvae, capacity_vae], ids=lambda f: f.__name__
+    )
+    def test_values_has_every_term_and_they_add_up(self, objective):
+        out = make_pass(seed=4)
+        terms = objective(out)
+        values = terms.values()
+        assert set(values) == NAMES
+        assert all(type(value) is float for value in values.values())
+        assert values["loss"] == float(terms.loss)
+        assert values["distortion"] == float(out.distortion)
+        parts = [values[k] for k in ("mutual_information", "total_correlation", "dimension_kl")]
+        assert sum(parts) == pytest.approx(values["rate"], abs=1e-10)
+
+
+class TestIdentities:
+    def test_elbo_is_distortion_plus_rate(self):
+        out = make_pass()
+        torch.testing.assert_close(elbo(out).loss, out.distortion + out.rate)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_beta_1_is_the_elbo(self, dtype):
+        out = make_pass(dtype=dtype)
+        assert torch.equal(beta_vae(out, beta=1).loss, elbo(out).loss)
+        for estimator in ("stratified", "weighted"):
+            assert torch.equal(beta_tcvae(out, 1, estimator).loss, elbo(out).loss)
+        whole = make_pass(dtype=dtype, dataset_size=5)
+        assert torch.equal(beta_tcvae(whole, 1, "exact").loss, elbo(whole).loss)
+
+    @pytest.mark.parametrize("beta", [0.0, 0.5, 4.0, 100.0])
+    def test_beta_weighs_the_whole_rate(self, beta):
+        out = make_pass()
+        torch.testing.assert_close(beta_vae(out, beta).loss, out.distortion + beta * out.rate)
+
+    @pytest.mark.parametrize("beta", [0.0, 0.5, 4.0, 100.0])
+    @pytest.mark.parametrize("estimator", ["stratified", "weighted", "exact"])
+    def test_beta_weighs_the_total_correlation_alone(self, beta, estimator):
+        out = make_pass(dataset_size=5 if estimator == "exact" else 40)
+        parts = out.split(estimator)
+        got = beta_tcvae(out, beta, estimator).loss
+        torch.testing.assert_close(
+            got - elbo(out).loss, (beta - 1) * parts.total_correlation, rtol=1e-9, atol=1e-9
+        )
+        torch.testing.assert_close(
+            got,
+            out.distortion
+            + parts.mutual_information
+            + beta * parts.total_correlation
+            + parts.dimension_kl,
+        )
+
+    def test_the_estimators_differ(self):
+        out = make_pass()
+        losses = {name: float(beta_tcvae(out, 6, name).loss) for name in ("stratified", "weighted")}
+        assert abs(losses["stratified"] - losses["weighted"]) > 1
+        assert float(beta_tcvae(out, 6).loss) == losses["stratified"]
+        with pytest.raises(ValueError, match="'wheighted'"):
+            beta_tcvae(out, 6, "wheighted")
+
+    @pytest.mark.parametrize(
+        ("step", "target"), [(0, 0.0), (25, 3.0), (50, 6.0), (100, 12.0), (1000, 12.0)]
+    )
+    def test_capacity_grows_evenly_and_then_stays(self, step, target):
+        for seed in (0, 1):
+            out = make_pass(step=step, seed=seed)
+            got = capacity_vae(out, capacity=12.0, gamma=7.0, over_steps=100).loss
+            expected = float(out.distortion) + 7 * abs(float(out.rate) - target)
+            assert float(got) == pytest.approx(expected, rel=1e-12)
+
+    def test_capacity_holds_the_rate_from_both_sides(self):
+        out = make_pass()
+        rate = float(out.rate)
+        settings = {"gamma": 10.0, "over_steps": 1}
+        done = Pass(*[*list(vars(out).values())[:6]], 5)
+        for capacity in (rate - 0.5, rate + 0.5):
+            got = capacity_vae(done, capacity, **settings).loss
+            assert float(got) == pytest.approx(float(out.distortion) + 5, rel=1e-9)
+
+    def test_defaults_are_those_of_the_papers(self):
+        out = make_pass(step=100_000)
+        assert float(beta_vae(out).loss) == float(beta_vae(out, 4.0).loss)
+        assert float(beta_tcvae(out).loss) == float(beta_tcvae(out, 6.0).loss)
+        expected = out.distortion + 1000 * (out.rate - 25).abs()
+        torch.testing.assert_close(capacity_vae(out).loss, expected)
+
+    def test_settings_can_be_fixed_first(self):
+        out = make_pass()
+        fixed = functools.partial(beta_tcvae, beta=2.5, estimator="weighted")
+        assert torch.equal(fixed(out).loss, beta_tcvae(out, 2.5, "weighted").loss)
+
+
+class TestForward:
+    def model(self, **settings):
+        return VAE((1, 4, 6), latents=3, architecture="dense", hidden=8, seed=2, **settings)
+
+    def test_a_pass_holds_what_the_model_gave(self, tiny):
+        model = self.model(likelihood="gaussian", noise=0.3)
+        images = tiny.images(torch.arange(7))
+        with torch.no_grad():
+            out = forward(model, images, 30, torch.Generator().manual_seed(1), step=9)
+            mean, log_var = model.encode(images)
+            z = sample(mean, log_var, torch.Generator().manual_seed(1))
+            torch.testing.assert_close((out.mean, out.log_var, out.z), (mean, log_var, z))
+            torch.testing.assert_close(out.out, model.decode(z))
+        assert (out.dataset_size, out.step, out.likelihood, out.noise) == (30, 9, "gaussian", 0.3)
+
+    def test_the_generator_alone_decides_the_noise(self, tiny):
+        model, images = self.model(), tiny.images(torch.arange(4))
+        before = torch.get_rng_state()
+        first, same, other = (
+            forward(model, images, 30, torch.Generator().manual_seed(seed)).z for seed in (1, 1, 2)
+        )
+        assert torch.equal(torch.get_rng_state(), before)
+        assert torch.equal(first, same)
+        assert not torch.equal(first, other)
+
+    @pytest.mark.parametrize("name", ["elbo", "beta_vae", "beta_tcvae", "capacity_vae"])
+    def test_the_loss_has_a_gradient_for_every_weight(self, name, tiny):
+        model = self.model()
+        out = forward(model, tiny.images(torch.arange(9)), 30, torch.Generator().manual_seed(3))
+        getattr(objectives, name)(out).loss.backward()
+        for key, weight in model.named_parameters():
+            assert float(weight.grad.abs().sum()) > 0, key
+
+    def test_in_autocast_codes_and_losses_stay_float32(self, tiny):
+        model, images = self.model(), tiny.images(torch.arange(6))
+        out = forward(
+            model,
+            images,
+            30,
+            torch.Generator().manual_seed(3),
+            autocast=torch.autocast("cpu", torch.bfloat16),
+        )
+        for value in (out.mean, out.log_var, out.z, out.out, beta_tcvae(out).loss):
+            assert value.dtype == torch.float32
+        full = forward(model, images, 30, torch.Generator().manual_seed(3))
+        assert not torch.equal(out.mean, full.mean)
+        torch.testing.assert_close(out.mean, full.mean, rtol=0.05, atol=0.02)
