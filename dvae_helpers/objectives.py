@@ -9,7 +9,7 @@ and every term of it by name. To train on one with other settings, fix them firs
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -34,6 +34,7 @@ class Pass:
     likelihood: str = "bernoulli"
     noise: float = 0.1
     whole: Callable[[], tuple[Tensor, Tensor]] | None = None  # posteriors of all N images
+    memory: dict[str, Tensor] = field(default_factory=dict)  # what an objective keeps between steps
 
     @cached_property
     def distortion(self) -> Tensor:
@@ -94,11 +95,13 @@ def forward(
     step: int = 0,
     autocast: contextlib.AbstractContextManager | None = None,
     whole: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    memory: dict[str, Tensor] | None = None,
 ) -> Pass:
     """Encodes images, draws z ~ q(z|x) with the generator, decodes.
 
     autocast: the networks run inside it, in lower precision; codes and losses stay float32.
     whole: gives the mean and log variance of all N images, for the exact estimator.
+    memory: the same dictionary at every step, for objectives that keep something.
     """
     with autocast or contextlib.nullcontext():
         mean, log_var = model.encode(images)
@@ -116,6 +119,7 @@ def forward(
         model.likelihood,
         model.noise,
         whole,
+        {} if memory is None else memory,
     )
 
 
@@ -138,6 +142,28 @@ def beta_tcvae(out: Pass, beta: float = 6.0, estimator: str = "stratified") -> T
     """
     parts = out.parts if estimator == "stratified" else out.split(estimator)
     return Terms(out.distortion + out.rate + (beta - 1) * parts.total_correlation, out)
+
+
+def dip_vae(
+    out: Pass, off_diagonal: float = 10.0, diagonal: float = 10.0, version: str = "II"
+) -> Terms:
+    """Kumar et al. (2018), Eq. 7 (version "II") or Eq. 6 ("I"): pulls a covariance of the codes
+    to the identity.
+
+    The covariance over the batch, (J, J): of q(z) in "II", so with the posteriors' own variances
+    on its diagonal; of the means alone in "I" (there the paper takes diagonal = 100). What it
+    cannot see is any dependence between latents that leaves them uncorrelated.
+    """
+    if version not in ("I", "II"):
+        raise ValueError(f'version is {version!r}; choose "I" or "II".')
+    centred = out.mean - out.mean.mean(0)
+    covariance = centred.T @ centred / len(centred)
+    if version == "II":
+        covariance = covariance + out.log_var.exp().mean(0).diag()
+    variances = covariance.diagonal()
+    between = covariance.square().sum() - variances.square().sum()
+    penalty = off_diagonal * between + diagonal * (variances - 1).square().sum()
+    return Terms(out.distortion + out.rate + penalty, out)
 
 
 def capacity_vae(

@@ -3,6 +3,7 @@
 import functools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Bernoulli, Normal
@@ -10,7 +11,15 @@ from torch.distributions import Bernoulli, Normal
 from dvae_helpers import objectives
 from dvae_helpers.estimators import batch_decomposition
 from dvae_helpers.models import VAE, sample
-from dvae_helpers.objectives import Pass, beta_tcvae, beta_vae, capacity_vae, elbo, forward
+from dvae_helpers.objectives import (
+    Pass,
+    beta_tcvae,
+    beta_vae,
+    capacity_vae,
+    dip_vae,
+    elbo,
+    forward,
+)
 
 NAMES = {"loss", "distortion", "rate", "mutual_information", "total_correlation", "dimension_kl"}
 
@@ -232,3 +241,71 @@ class TestForward:
         full = forward(model, images, 30, torch.Generator().manual_seed(3))
         assert not torch.equal(out.mean, full.mean)
         torch.testing.assert_close(out.mean, full.mean, rtol=0.05, atol=0.02)
+
+
+class TestDip:
+    @pytest.mark.parametrize("version", ["I", "II"])
+    def test_against_a_slow_sum_over_pairs_of_latents(self, version):
+        out = make_pass(batch=7, latents=4, seed=8)
+        codes, variances = out.mean.numpy(), out.log_var.exp().numpy()
+        covariance = np.cov(codes.T, bias=True)
+        expected = float(elbo(out).loss)
+        for j in range(4):
+            for other in range(4):
+                if j != other:
+                    expected += 3 * covariance[j, other] ** 2
+            own = variances[:, j].mean() if version == "II" else 0.0
+            expected += 5 * (covariance[j, j] + own - 1) ** 2
+        assert float(dip_vae(out, 3, 5, version).loss) == pytest.approx(expected, rel=1e-10)
+
+    def test_version_2_looks_at_the_covariance_of_the_aggregate_posterior(self):
+        out = make_pass(batch=6, latents=2, seed=9)
+        draws = 400_000
+        generator = torch.Generator().manual_seed(1)
+        chosen = torch.randint(6, (draws,), generator=generator)
+        z = sample(out.mean[chosen], out.log_var[chosen], generator)
+        covariance = torch.cov(z.T)
+        off, own = covariance[0, 1], covariance.diagonal()
+        expected = 2 * off**2 + (own - 1).square().sum()
+        penalty = dip_vae(out, 1, 1, "II").loss - elbo(out).loss
+        assert float(penalty) == pytest.approx(float(expected), rel=0.03)
+
+    @pytest.mark.parametrize("version", ["I", "II"])
+    def test_without_weights_it_is_the_elbo(self, version):
+        out = make_pass()
+        torch.testing.assert_close(dip_vae(out, 0, 0, version).loss, elbo(out).loss)
+
+    def test_codes_with_unit_covariance_are_free(self):
+        out = make_pass(batch=4, latents=2)
+        square = torch.tensor([[1, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.float64)
+        fields = vars(out) | {"mean": square + 3, "log_var": torch.full((4, 2), -200.0).double()}
+        whitened = Pass(**{name: fields[name] for name in Pass.__dataclass_fields__})
+        for version in ("I", "II"):
+            gap = dip_vae(whitened, 7, 5, version).loss - elbo(whitened).loss
+            assert float(gap) == pytest.approx(0, abs=1e-9)
+
+    def test_the_mean_of_the_codes_does_not_matter_and_unknown_versions_are_refused(self):
+        out = make_pass(seed=5)
+        fields = {name: getattr(out, name) for name in Pass.__dataclass_fields__}
+        moved = Pass(**(fields | {"mean": out.mean + torch.tensor([1.0, -2.0, 0.5])}))
+        for version in ("I", "II"):
+            penalties = [dip_vae(o, 3, 5, version).loss - elbo(o).loss for o in (out, moved)]
+            torch.testing.assert_close(*penalties)
+        with pytest.raises(ValueError, match="version is 2"):
+            dip_vae(out, version=2)
+
+    def test_defaults_are_version_2_with_10_for_both(self):
+        out = make_pass()
+        assert torch.equal(dip_vae(out).loss, dip_vae(out, 10, 10, "II").loss)
+        assert not torch.allclose(dip_vae(out).loss, dip_vae(out, version="I").loss)
+
+    def test_it_moves_the_encoder(self, tiny):
+        model = VAE((1, 4, 6), latents=3, architecture="dense", hidden=8, seed=2)
+        passes = [
+            forward(model, tiny.images(torch.arange(9)), 30, torch.Generator().manual_seed(3))
+            for _ in range(2)
+        ]
+        weights = list(model.encoder.parameters())
+        plain = torch.autograd.grad(elbo(passes[0]).loss, weights)
+        pulled = torch.autograd.grad(dip_vae(passes[1]).loss, weights)
+        assert all(not torch.allclose(a, b) for a, b in zip(plain, pulled, strict=True))
