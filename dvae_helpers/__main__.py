@@ -15,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="say what works on this machine")
     _add_train(commands)
+    _add_sweep(commands)
     bench = commands.add_parser("bench", help="measure training and drawing speed")
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _doctor()
         if options.command == "train":
             return _train(options)
+        if options.command == "sweep":
+            return _sweep(options)
         from . import bench as speed
 
         speed.main(options.objective, options.seconds, options.turns)
@@ -180,6 +183,48 @@ def _train(options) -> int:
         }
         path = zoo.save(model, options.zoo, about)
         print(f"Saved to the zoo: {path.name}\n{json.dumps(about, indent=2)}")
+    return 0
+
+
+def _add_sweep(commands) -> None:
+    parser = commands.add_parser(
+        "sweep",
+        help="train a grid of models, and write a table of their terms",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--objectives", nargs="+", default=["beta_vae", "beta_tcvae"], metavar="NAME")
+    add("--betas", nargs="+", type=float, default=[1.0, 4.0, 16.0], metavar="BETA")
+    add("--seeds", type=int, default=3, help="how many: 0, 1, 2, ...")
+    add("--data", default="small_sprites", help="a set that is drawn: small_sprites, sprites, ...")
+    add("--architecture", default="dense", help="conv or dense")
+    add("--hidden", type=int, default=256, help="width of the dense layers")
+    add("--latents", type=int, default=6, help="number of latents J")
+    add("--steps", type=int, default=2000)
+    add("--batch-size", type=int, default=128)
+    add("--learning-rate", type=float, default=2e-3)
+    add("--jobs", type=int, default=1, help="processes on this machine, one thread each")
+    add("--scheduler", metavar="ADDRESS", help="train on this Dask cluster instead of here")
+    add("--out", help="folder of the finished runs (default: runs/DATA)")
+    add("--table", help="CSV file to write (default: table.csv in that folder)")
+
+
+def _sweep(options) -> int:
+    from . import sweep
+
+    names = ("data", "architecture", "hidden", "latents", "steps", "batch_size", "learning_rate")
+    settings = {name: getattr(options, name) for name in names}
+    runs = sweep.grid(options.objectives, options.betas, range(options.seeds), **settings)
+    out = Path(options.out or f"runs/{options.data}")
+    table = Path(options.table or out / "table.csv")
+    try:
+        rows = sweep.sweep(runs, out, options.jobs, options.scheduler)
+    except KeyboardInterrupt:
+        done = sum((out / run.file).exists() for run in runs)
+        print(f"Stopped: {done} of {len(runs)} runs are in {out}; the same command goes on.")
+        return 1
+    sweep.write_table(rows, table)
+    print(f"{len(rows)} runs, {sum(row['seconds'] for row in rows):,.0f} s of training: {table}")
     return 0
 
 
