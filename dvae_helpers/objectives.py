@@ -172,3 +172,23 @@ def capacity_vae(
     """Burgess et al. (2018), Eq. 8: holds the rate at C nats; C grows from 0 over some steps."""
     target = capacity * min(1.0, out.step / over_steps)
     return Terms(out.distortion + gamma * (out.rate - target).abs(), out)
+
+
+def geco(out: Pass, target: float, speed: float = 5e-4, smooth: float = 0.9) -> Terms:
+    """Rezende & Viola (2018), Algorithm 1: the smallest rate with a distortion of `target` nats.
+
+    The loss is rate + multiplier * (distortion - target). It is beta-VAE read from the other
+    side: at rest the multiplier is 1 / beta. At each step the multiplier grows by the factor
+    exp(speed * average), where average is a running mean of (distortion - target). Here it is
+    kept between -10 and 10 nats, since the first steps are hundreds of nats away.
+
+    The multiplier (1 at first) and the running mean live in `out.memory`. `training.fit` hands
+    the same memory to every step and keeps it in its checkpoint, so a resumed run goes on with
+    the multiplier that it had. A pass of its own has an empty memory, and so the multiplier 1.
+    """
+    multiplier = out.memory.get("multiplier", torch.ones_like(out.distortion)).detach()
+    gap = (out.distortion - target).detach()
+    average = smooth * out.memory.get("average", gap) + (1 - smooth) * gap
+    out.memory["average"] = average
+    out.memory["multiplier"] = multiplier * (speed * average.clamp(-10, 10)).exp()
+    return Terms(out.rate + multiplier * (out.distortion - target), out)

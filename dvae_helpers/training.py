@@ -156,6 +156,7 @@ class _Run:
         self.noise = torch.Generator(device).manual_seed(seed)
         self.step, self.epoch, self.order = 0, -1, torch.empty(0)
         self.history = History()
+        self.memory: dict[str, Tensor] = {}  # what the objective keeps from step to step
         self._clear_window()
         self.autocast = contextlib.nullcontext()
         if precision == "bfloat16":
@@ -204,6 +205,7 @@ class _Run:
             self.step,
             self.autocast,
             self._whole,
+            self.memory,
         )
         terms = self.objective(out)
         self.optimiser.zero_grad(set_to_none=True)
@@ -232,6 +234,7 @@ class _Run:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         for number, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{number}.{key}": value for key, value in state.items()}
+        tensors |= {f"memory.{key}": value for key, value in self.memory.items()}
         tensors["noise"] = self.noise.get_state()
         notes = {"settings": self.settings, "step": self.step, "records": self.history.records}
         zoo.write(path, tensors, notes | {"seconds": self.history.seconds})
@@ -255,6 +258,9 @@ class _Run:
                 state.setdefault(int(number), {})[name] = value
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        for key, value in tensors.items():
+            if key.startswith("memory."):
+                self.memory[key.removeprefix("memory.")] = value.to(self.model.device)
         self.noise.set_state(tensors["noise"])
         self.step = notes["step"]
         self.history.records, self.history.seconds = notes["records"], notes["seconds"]

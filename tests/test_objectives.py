@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal
 
-from dvae_helpers import objectives
+from dvae_helpers import objectives, training
 from dvae_helpers.estimators import batch_decomposition
 from dvae_helpers.models import VAE, sample
 from dvae_helpers.objectives import (
@@ -19,6 +19,7 @@ from dvae_helpers.objectives import (
     dip_vae,
     elbo,
     forward,
+    geco,
 )
 
 NAMES = {"loss", "distortion", "rate", "mutual_information", "total_correlation", "dimension_kl"}
@@ -309,3 +310,70 @@ class TestDip:
         plain = torch.autograd.grad(elbo(passes[0]).loss, weights)
         pulled = torch.autograd.grad(dip_vae(passes[1]).loss, weights)
         assert all(not torch.allclose(a, b) for a, b in zip(plain, pulled, strict=True))
+
+
+class TestGeco:
+    def test_the_first_loss_is_the_rate_and_what_the_distortion_has_too_much(self):
+        out = make_pass()
+        loss = geco(out, target=20.5).loss
+        torch.testing.assert_close(loss, out.rate + out.distortion - 20.5)
+
+    def test_the_multiplier_follows_the_running_mean_of_the_gap(self):
+        memory, multiplier, average = {}, 1.0, None
+        for seed in range(6):
+            out = make_pass(seed=seed, memory=memory)
+            target = float(make_pass(seed=3).distortion)  # some passes lie above it, some below
+            gap = float(out.distortion) - target
+            loss = geco(out, target, speed=0.05, smooth=0.7).loss
+            expected = float(out.rate) + multiplier * gap
+            assert float(loss) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+            average = gap if average is None else 0.7 * average + 0.3 * gap
+            multiplier *= math.exp(0.05 * max(-10.0, min(10.0, average)))
+            assert float(memory["multiplier"]) == pytest.approx(multiplier, rel=1e-9)
+
+    @pytest.mark.parametrize(("above", "factor"), [(300, 10), (4, 4), (0, 0), (-4, -4), (-90, -10)])
+    def test_too_much_distortion_raises_the_multiplier_by_a_bounded_factor(self, above, factor):
+        out = make_pass()
+        geco(out, float(out.distortion) - above, speed=0.02)
+        assert float(out.memory["multiplier"]) == pytest.approx(math.exp(0.02 * factor), rel=1e-9)
+
+    def test_it_is_beta_vae_with_beta_one_over_the_multiplier(self, tiny):
+        model = VAE((1, 4, 6), latents=3, architecture="dense", hidden=8, seed=2)
+        memory = {"multiplier": torch.tensor(0.2), "average": torch.tensor(0.0)}
+        images = tiny.images(torch.arange(9))
+        gradients = []
+        for objective in (functools.partial(geco, target=9), functools.partial(beta_vae, beta=5)):
+            noise = torch.Generator().manual_seed(3)
+            loss = objective(forward(model, images, 30, noise, memory=memory)).loss
+            gradients.append(torch.autograd.grad(loss, list(model.parameters())))
+        for a, b in zip(*gradients, strict=True):
+            torch.testing.assert_close(5 * a, b, rtol=1e-4, atol=1e-5)
+
+    def test_the_memory_keeps_no_graph_and_passes_do_not_share_one(self, tiny):
+        model = VAE((1, 4, 6), latents=3, architecture="dense", hidden=8, seed=2)
+        first, second = (forward(model, tiny.images(torch.arange(9)), 30) for _ in range(2))
+        geco(first, target=5)
+        assert not any(value.requires_grad for value in first.memory.values())
+        assert second.memory == {}
+
+    def test_a_resumed_run_goes_on_with_its_multiplier(self, tiny, tmp_path):
+        def run(steps, checkpoint=None):
+            model = VAE((1, 4, 6), latents=3, architecture="dense", hidden=8, seed=2)
+            objective = functools.partial(geco, target=14, speed=0.03)
+            settings = {"batch_size": 7, "log_every": 1, "progress": False, "precision": "float32"}
+            history = training.fit(model, tiny, objective, steps, checkpoint=checkpoint, **settings)
+            return model.state_dict(), history["loss"]
+
+        whole, losses = run(40)
+        run(15, tmp_path / "c")
+        resumed, again = run(40, tmp_path / "c")
+        assert np.array_equal(losses, again)
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+    def test_training_brings_the_distortion_to_the_target(self, tiny):
+        model = VAE((1, 4, 6), latents=3, architecture="dense", hidden=16, seed=2)
+        objective = functools.partial(geco, target=15.2, speed=0.01)
+        settings = {"batch_size": 15, "progress": False, "learning_rate": 3e-3}
+        history = training.fit(model, tiny, objective, 1200, **settings)
+        assert history["distortion"][-4:].mean() == pytest.approx(15.2, abs=0.15)
+        assert history["rate"][-4:].mean() > 0.3
