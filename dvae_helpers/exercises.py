@@ -5,11 +5,16 @@ differs, and never the answer. Functions are tried on random input with unequal 
 """
 
 import functools
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from . import estimators
 
 
 class _Wrong(Exception):
@@ -71,6 +76,13 @@ def _number(result: Any, expected: float, tolerance: float, what: str = "your nu
         raise _Wrong(f"expected one number, but got {type(result).__name__}.") from None
     if not abs(value - expected) <= tolerance:
         raise _Wrong(f"{what} is too {'large' if value > expected else 'small'}.")
+
+
+def _not_this(result: Any, mistake: Tensor, hint: str) -> None:
+    """A known mistake has a hint of its own."""
+    result = torch.as_tensor(result)
+    if result.shape == mistake.shape and torch.allclose(result.double(), mistake.double()):
+        raise _Wrong(hint)
 
 
 def _choice(result: Any, right: str, options: dict[str, str]) -> None:
@@ -205,3 +217,234 @@ def unused_latents(answer: Any) -> None:
     if chosen != right:
         extra, missing = len(chosen - right), len(right - chosen)
         raise _Wrong(f"your list has {extra} that are used, and {missing} unused are missing.")
+
+
+# Notebook 02
+
+
+@_judge
+def elbo_from_samples(answer: Any) -> None:
+    """log p(x, z) and log q(z|x), both (B, S) -> the ELBO of each image (B,)."""
+    generator = torch.Generator().manual_seed(2)
+    log_joint = 3 * torch.randn(4, 7, generator=generator) - 20
+    log_q = torch.randn(4, 7, generator=generator)
+    result, expected = _call(answer, log_joint, log_q), (log_joint - log_q).mean(1)
+    ratios = log_joint - log_q
+    _not_this(result, ratios.logsumexp(1) - math.log(7), "that is the log of the average ratio.")
+    _not_this(result, -expected, "the sign is turned: the ELBO is a bound of log p(x).")
+    _not_this(result, log_joint.mean(1), "where is log q? An encoder that is too sure must pay.")
+    _not_this(result, ratios.mean(), "that is one number for all images.")
+    _tensor(result, expected, "your ELBO")
+
+
+@_judge
+def gaussian_kl(answer: Any) -> None:
+    """KL(N(mean, exp(log_var)) || N(0, 1)) of each latent of each image."""
+    generator = torch.Generator().manual_seed(3)
+    mean, log_var = torch.randn(2, 5, 3, generator=generator)
+    result, expected = _call(answer, mean, log_var), estimators.gaussian_kl(mean, log_var)
+    _not_this(result, 2 * expected, "everything is twice too large.")
+    _not_this(result, -expected, "the sign is turned: a KL is never negative.")
+    as_log_sigma = estimators.gaussian_kl(mean, 2 * log_var)
+    _not_this(result, as_log_sigma, "log_var is the log of s squared, not of s.")
+    _not_this(result, expected.sum(1), "do not add up yet: one number for each latent.")
+    _tensor(result, expected, "your KL")
+
+
+@_judge
+def reparameterise(answer: Any) -> None:
+    """Codes mean + s noise, and their gradients."""
+    generator = torch.Generator().manual_seed(4)
+    mean, log_var, noise, weights = torch.randn(4, 5, 3, generator=generator)
+    mean.requires_grad_()
+    log_var.requires_grad_()
+    result = _call(answer, mean, log_var, noise)
+    expected = mean + (0.5 * log_var).exp() * noise
+    hint = "the noise is multiplied by s, but log_var is the log of s squared."
+    _not_this(result, mean + log_var.exp() * noise, hint)
+    _not_this(result, mean + log_var * noise, "log_var is a logarithm: it can be negative.")
+    _tensor(result, expected, "your z")
+    wanted = torch.autograd.grad((expected * weights).sum(), [mean, log_var])
+    try:
+        found = torch.autograd.grad((result * weights).sum(), [mean, log_var])
+    except RuntimeError:
+        raise _Wrong("z is right, but no gradient reaches mean and log_var.") from None
+    _tensor(found[0], wanted[0], "the gradient with respect to mean")
+    _tensor(found[1], wanted[1], "the gradient with respect to log_var")
+
+
+@_judge
+def paper_beta(answer: Any) -> None:
+    """The beta that a weight is when both parts are summed."""
+    for weight, pixels, latents in ((1.0, 1024, 6), (0.003, 4096, 10), (2.5, 12288, 32)):
+        for mean_pixels, mean_latents in itertools.product((False, True), repeat=2):
+            expected = weight * (pixels if mean_pixels else 1) / (latents if mean_latents else 1)
+            result = _call(answer, weight, pixels, latents, mean_pixels, mean_latents)
+            what = (
+                f"for weight {weight:g}, {pixels} pixels ({'averaged' if mean_pixels else 'summed'})"
+                f" and {latents} latents ({'averaged' if mean_latents else 'summed'}), your beta"
+            )
+            _number(result, expected, 1e-6 * expected, what)
+
+
+@_judge
+def repaired_loss(answer: Any) -> None:
+    """Minus the ELBO, nats per image, from what the two networks gave."""
+    generator = torch.Generator().manual_seed(5)
+    mean, log_var = torch.randn(2, 5, 3, generator=generator)
+    logits = torch.randn(5, 2, 4, 6, generator=generator)
+    images = torch.rand(5, 2, 4, 6, generator=generator)
+    zeros = torch.zeros(5, 3)
+    distortion = F.binary_cross_entropy_with_logits(logits, images, reduction="sum") / 5
+    rate = estimators.gaussian_kl(mean, log_var).sum(1).mean()
+
+    result = torch.as_tensor(_call(answer, images, logits, zeros, zeros))
+    if result.numel() > 1:
+        raise _Wrong(f"expected one number, but got shape {tuple(result.shape)}.")
+    _number(result, float(distortion), 1e-3, "with a KL of 0, your loss")
+    result = _call(answer, images, logits, mean, zeros)
+    only_mean = float(distortion + 0.5 * mean.square().sum(1).mean())
+    _number(result, only_mean, 1e-3, "with s = 1 everywhere, your loss")
+    result = _call(answer, images, logits, mean, log_var)
+    _number(result, float(distortion + rate), 1e-3, "the distortion is right, but your loss")
+
+
+# Notebook 04
+
+
+@_judge
+def table_total_correlation(answer: Any) -> None:
+    """total_correlation(table): KL from a joint table (R, C) to the product of its margins."""
+    generator = torch.Generator().manual_seed(40)
+    for shape in ((3, 5), (2, 4), (6, 3)):
+        table = torch.rand(shape, generator=generator, dtype=torch.float64)
+        table /= table.sum()
+        product = table.sum(1, keepdim=True) * table.sum(0, keepdim=True)
+        expected = (table * (table / product).log()).sum()
+        result = torch.as_tensor(_call(answer, table.clone()))
+        if result.numel() > 1:
+            raise _Wrong(f"expected one number, but got shape {tuple(result.shape)}.")
+        for mistake, hint in (
+            (-expected, "the sign is turned: a KL is never negative."),
+            (expected / math.log(2), "that is in bits. This course counts in nats."),
+            ((table / product).log().mean(), "all cells count the same; weigh them by the joint."),
+            ((product * (product / table).log()).sum(), "that is the KL from product to joint."),
+            ((product * (table / product).log()).sum(), "the average must be under the joint."),
+            (-(table * table.log()).sum(), "that is the entropy of the joint table."),
+        ):
+            _not_this(result, mistake, hint)
+        what = f"for a table of shape {tuple(shape)}, your total correlation"
+        _number(result, float(expected), 1e-6, what)
+
+
+@_judge
+def joint_and_product(answer: Any) -> None:
+    """log densities (B, M, J), log weights (B, M) -> log q(z_i), log prod_j q(z_ij), both (B,)."""
+    generator = torch.Generator().manual_seed(41)
+    for shape, shift in (((4, 7, 3), 0.0), ((3, 2, 5), -900.0)):
+        densities = 2 * torch.randn(shape, generator=generator, dtype=torch.float64) - 1 + shift
+        weights = torch.randn(shape[:2], generator=generator, dtype=torch.float64)
+        weights = weights.log_softmax(1)
+        result = _call(answer, densities.clone(), weights.clone())
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise _Wrong("return two things: log q of all latents together, and of the product.")
+        joint, product = map(torch.as_tensor, result)
+        every = weights[:, :, None]
+        right_joint = (densities.sum(2) + weights).logsumexp(1)
+        right_product = (densities + every).logsumexp(1).sum(1)
+        if joint.shape == right_joint.shape and torch.allclose(joint, right_product):
+            raise _Wrong("the joint and the product are exchanged.")
+        if joint.isinf().any() or product.isinf().any():
+            raise _Wrong(
+                "for very small densities you take the log of 0: exp() underflows. Stay with "
+                "logs, and use logsumexp."
+            )
+        _not_this(
+            joint,
+            (densities + every).sum(2).logsumexp(1),
+            "in the joint, the weight of an image is counted once for every latent.",
+        )
+        _not_this(joint, densities.sum(2).logsumexp(1), "the joint has no weights.")
+        hint = "the joint averages logs over the images; average the densities."
+        _not_this(joint, (densities.sum(2) * weights.exp()).sum(1), hint)
+        _tensor(joint, right_joint, "log q(z)")
+        _not_this(
+            product,
+            densities.logsumexp(1).sum(1) + weights.logsumexp(1),
+            "the product has no weights inside its sums.",
+        )
+        _not_this(product, densities.logsumexp(1).sum(1), "the product has no weights.")
+        _tensor(product, right_product, "the log of the product")
+
+
+@_judge
+def repaired_weights(answer: Any) -> None:
+    """stratified(batch_size, dataset_size) -> log weights (B, B)."""
+    for batch, dataset in ((6, 40), (3, 5), (9, 9), (2, 7), (16, 500)):
+        size = f"for batch_size {batch} and dataset_size {dataset}"
+        result = torch.as_tensor(_call(answer, batch, dataset)).double()
+        if result.shape != (batch, batch):
+            expected = (batch, batch)
+            raise _Wrong(f"{size}, your result has shape {tuple(result.shape)}, not {expected}.")
+        right = estimators.stratified_log_weights(batch, dataset).exp()
+        if torch.allclose(result, right):
+            raise _Wrong(f"{size}, these are the weights themselves; return their logs.")
+        if not (result <= 1e-6).all():
+            raise _Wrong(f"{size}, some weights are not the log of a number between 0 and 1.")
+        weights = result.exp()
+        totals = weights.sum(1)
+        if not torch.allclose(totals, torch.ones(batch).double(), atol=1e-6):
+            row = int((totals - 1).abs().argmax())
+            raise _Wrong(f"{size}, row {row} sums to {totals[row]:.4f}; every row must sum to 1.")
+        others = ~torch.eye(batch, dtype=torch.bool)
+        mine, wanted = (
+            torch.cat((w.diagonal()[:, None], w[others].view(batch, -1).sort(1).values), 1)
+            for w in (weights, right)
+        )
+        if not torch.allclose(mine, wanted, rtol=1e-4, atol=0):
+            wrong = int(((mine - wanted).abs() > 1e-4 * wanted).any(1).sum())
+            raise _Wrong(
+                f"{size}, all rows sum to 1, but {wrong} of {batch} rows hold a wrong weight or "
+                "a weight at a wrong place. Print a small matrix, and say for one row what each "
+                "image in it should count."
+            )
+
+
+@_judge
+def true_total_correlation(answer: Any) -> None:
+    """(printed TC, J, N, batch size) -> the range (low, high) in which the true TC lies."""
+    for printed, latents, dataset, batch in (
+        (83.5, 10, 5000, 256),
+        (70.2, 7, 60_000, 64),
+        (36.0, 5, 5000, 64),
+    ):
+        low = max(0.0, printed - (latents * math.log(dataset) - math.log(batch)))
+        high = printed - (latents - 1) * math.log(dataset)
+        result = _call(answer, printed, latents, dataset, batch)
+        example = f"for a printed {printed}, J = {latents}, N = {dataset} and B = {batch}"
+        try:
+            first, second = (float(value) for value in result)
+        except (TypeError, ValueError):
+            raise _Wrong("return two numbers: (low, high).") from None
+        if first > second:
+            raise _Wrong(f"{example}, your low is above your high.")
+        if math.isclose(first, 2 * printed - high, abs_tol=1e-6):
+            raise _Wrong("the printed number is too large, so take the constants away from it.")
+        if first < 0 and math.isclose(second, high, abs_tol=1e-6):
+            raise _Wrong(f"{example}, your low is negative. Can a total correlation be?")
+        _number(first, low, 1e-6, f"{example}, your low")
+        _number(second, high, 1e-6, f"{example}, your high")
+
+
+@_judge
+def small_beta(answer: Any) -> None:
+    """What beta = 0.003 does in distortion + rate + (beta - 1) TC."""
+    _choice(
+        answer,
+        "c",
+        {
+            "a": "look at the sign of (beta - 1).",
+            "b": "beta = 1 would leave the ELBO. And here?",
+            "d": "the reconstruction is in the distortion, which beta does not touch.",
+        },
+    )

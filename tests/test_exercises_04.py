@@ -1,0 +1,198 @@
+"""The judges of notebook 04: right answers are right, plausible wrong ones get their hint."""
+
+import math
+
+import pytest
+import torch
+
+from dvae_helpers import estimators, exercises
+
+
+def right_tc(table):
+    product = table.sum(1, keepdim=True) * table.sum(0, keepdim=True)
+    return (table * (table / product).log()).sum()
+
+
+def by_entropies(table):
+    def entropy(p):
+        return -(p * p.log()).sum()
+
+    return float(entropy(table.sum(0)) + entropy(table.sum(1)) - entropy(table))
+
+
+def right_joint_and_product(log_density, log_weights):
+    joint = (log_density.sum(2) + log_weights).logsumexp(1)
+    return joint, (log_density + log_weights[:, :, None]).logsumexp(1).sum(1)
+
+
+def weight_for_every_latent(log_density, log_weights):
+    weighted = log_density + log_weights[:, :, None]
+    return weighted.sum(2).logsumexp(1), weighted.logsumexp(1).sum(1)
+
+
+def without_logsumexp(log_density, log_weights):
+    weighted = log_density.exp() * log_weights.exp()[:, :, None]
+    joint = (log_density.sum(2).exp() * log_weights.exp()).sum(1).log()
+    return joint, weighted.sum(1).log().sum(1)
+
+
+def as_found(batch_size, dataset_size):
+    others = batch_size - 1
+    weights = torch.full((batch_size, batch_size), 1 / others)
+    weights.view(-1)[:: others + 1] = 1 / dataset_size
+    weights.view(-1)[1 :: others + 1] = (dataset_size - others) / (dataset_size * others)
+    return weights.log()
+
+
+def half_repaired(batch_size, dataset_size):
+    others = batch_size - 1
+    weights = torch.full((batch_size, batch_size), 1 / others)
+    weights.view(-1)[:: others + 2] = 1 / dataset_size
+    weights.view(-1)[1 :: others + 2] = (dataset_size - others) / (dataset_size * others)
+    return weights.log()
+
+
+def repaired(batch_size, dataset_size):
+    weights = half_repaired(batch_size, dataset_size)
+    others = batch_size - 1
+    weights[-1, 0] = math.log((dataset_size - others) / (dataset_size * others))
+    return weights
+
+
+def special_in_front(batch_size, dataset_size):
+    """Another right answer: the special weight on the image before."""
+    return estimators.stratified_log_weights(batch_size, dataset_size).T.contiguous()
+
+
+def uniform(batch_size, dataset_size):
+    return torch.full((batch_size, batch_size), -math.log(batch_size))
+
+
+def right_range(printed, latents, dataset_size, batch_size):
+    low = printed - latents * math.log(dataset_size) + math.log(batch_size)
+    return max(0, low), printed - (latents - 1) * math.log(dataset_size)
+
+
+def below_zero(printed, latents, dataset_size, batch_size):
+    low = printed - latents * math.log(dataset_size) + math.log(batch_size)
+    return low, printed - (latents - 1) * math.log(dataset_size)
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer"),
+    [
+        (exercises.table_total_correlation, right_tc),
+        (exercises.table_total_correlation, by_entropies),
+        (exercises.joint_and_product, right_joint_and_product),
+        (exercises.joint_and_product, lambda d, w: list(right_joint_and_product(d, w))),
+        (exercises.repaired_weights, repaired),
+        (exercises.repaired_weights, special_in_front),
+        (exercises.repaired_weights, estimators.stratified_log_weights),
+        (exercises.true_total_correlation, right_range),
+        (exercises.true_total_correlation, lambda *a: torch.tensor(right_range(*a)).double()),
+        (exercises.small_beta, "c"),
+        (exercises.small_beta, " C"),
+    ],
+)
+def test_right(judge, answer, capsys):
+    judge(answer)
+    assert capsys.readouterr().out == "Right.\n"
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "hint"),
+    [
+        (exercises.table_total_correlation, lambda t: -right_tc(t), "sign"),
+        (exercises.table_total_correlation, lambda t: right_tc(t) / math.log(2), "nats"),
+        (exercises.table_total_correlation, lambda t: -(t * t.log()).sum(), "entropy"),
+        (
+            exercises.table_total_correlation,
+            lambda t: (t / (t.sum(1, True) * t.sum(0, True))).log().mean(),
+            "weigh them",
+        ),
+        (
+            exercises.table_total_correlation,
+            lambda t: -((p := t.sum(1, True) * t.sum(0, True)) * (t / p).log()).sum(),
+            "product to joint",
+        ),
+        (
+            exercises.table_total_correlation,
+            lambda t: ((p := t.sum(1, True) * t.sum(0, True)) * (t / p).log()).sum(),
+            "under the joint",
+        ),
+        (exercises.table_total_correlation, lambda t: t, "one number"),
+        (exercises.table_total_correlation, lambda t: 0.0, "too small"),
+        (exercises.joint_and_product, weight_for_every_latent, "every latent"),
+        (exercises.joint_and_product, without_logsumexp, "underflows"),
+        (
+            exercises.joint_and_product,
+            lambda d, w: right_joint_and_product(d, w)[::-1],
+            "exchanged",
+        ),
+        (
+            exercises.joint_and_product,
+            lambda d, w: right_joint_and_product(d, torch.zeros_like(w)),
+            "joint has no weights",
+        ),
+        (
+            exercises.joint_and_product,
+            lambda d, w: (right_joint_and_product(d, w)[0], d.logsumexp(1).sum(1)),
+            "product has no weights",
+        ),
+        (
+            exercises.joint_and_product,
+            lambda d, w: ((d.sum(2) * w.exp()).sum(1), (d + w[:, :, None]).logsumexp(1).sum(1)),
+            "averages logs",
+        ),
+        (exercises.joint_and_product, lambda d, w: d.sum(2).logsumexp(1), "two things"),
+        (
+            exercises.joint_and_product,
+            lambda d, w: tuple(x.mean() for x in right_joint_and_product(d, w)),
+            "shape",
+        ),
+        (exercises.repaired_weights, as_found, "wrong place"),
+        (exercises.repaired_weights, half_repaired, "row 5 sums to"),
+        (exercises.repaired_weights, uniform, "wrong weight"),
+        (exercises.repaired_weights, estimators.weighted_log_weights, "row 0 sums to 0.025"),
+        (
+            exercises.repaired_weights,
+            lambda b, n: estimators.stratified_log_weights(b, n).exp(),
+            "return their logs",
+        ),
+        (exercises.repaired_weights, estimators.exact_log_weights, "shape"),
+        (exercises.true_total_correlation, below_zero, "negative"),
+        (exercises.true_total_correlation, lambda *a: right_range(*a)[::-1], "above your high"),
+        (exercises.true_total_correlation, lambda *a: a[0], "two numbers"),
+        (exercises.true_total_correlation, lambda *a: (0.0, 1.0), "your low is too small"),
+        (exercises.true_total_correlation, lambda *a: (right_range(*a)[0], a[0]), "too large"),
+        (
+            exercises.true_total_correlation,
+            lambda p, j, n, b: (p + (j - 1) * math.log(n), p + j * math.log(n) - math.log(b)),
+            "take the constants away",
+        ),
+        (exercises.small_beta, "a", "sign"),
+        (exercises.small_beta, "b", "beta = 1"),
+        (exercises.small_beta, "d", "distortion"),
+        (exercises.small_beta, "nothing", "choose one of"),
+    ],
+)
+def test_wrong(judge, answer, hint, capsys):
+    judge(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert hint in said
+
+
+@pytest.mark.parametrize(
+    ("judge", "stub"),
+    [
+        (exercises.table_total_correlation, lambda table: ...),
+        (exercises.joint_and_product, lambda log_density, log_weights: None),
+        (exercises.repaired_weights, lambda batch_size, dataset_size: ...),
+        (exercises.true_total_correlation, lambda printed, latents, dataset_size, batch: ...),
+        (exercises.small_beta, ...),
+    ],
+)
+def test_stub_is_not_answered(judge, stub, capsys):
+    judge(stub)
+    assert capsys.readouterr().out.startswith("Not answered yet")
