@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import estimators
+from . import estimators, fruits
 
 
 class _Wrong(Exception):
@@ -217,6 +217,128 @@ def unused_latents(answer: Any) -> None:
     if chosen != right:
         extra, missing = len(chosen - right), len(right - chosen)
         raise _Wrong(f"your list has {extra} that are used, and {missing} unused are missing.")
+
+
+# Notebook 01
+
+
+@_judge
+def small_black_apples(answer: Any) -> None:
+    """How many pictures of the fruits show a tiny or small black apple."""
+    sizes = fruits.FACTORS.sizes
+    places, shades = sizes[3] * sizes[4], sizes[5]
+    if answer in (1, 2):
+        raise _Wrong("you count the words only. Each such apple comes at many places.")
+    if answer == places * shades:
+        raise _Wrong("that is one size; there are two, tiny and small.")
+    if answer in (places, 2 * places, 2 * sizes[3] * shades):
+        raise _Wrong("you forget a factor: x, y and the shade can all change.")
+    if answer in (sum(sizes), 2 + sizes[3] + sizes[4] + shades):
+        raise _Wrong("values add up, but combinations multiply.")
+    _number(answer, 2 * places * shades, 0, "your number of pictures")
+
+
+@_judge
+def shares_of_mixture(answer: Any) -> None:
+    """shares_of_mixture(matrix) -> (K, J): shares of z = matrix @ g, factors g independent."""
+    generator = torch.Generator().manual_seed(11)
+    for latents, factors in ((2, 2), (4, 3), (2, 5)):
+        matrix = torch.randn(latents, factors, generator=generator, dtype=torch.float64)
+        before = matrix.clone()
+        result = _call(answer, matrix)
+        if not torch.equal(matrix, before):
+            raise _Wrong("your function changes the matrix that it was given.")
+        result = torch.as_tensor(result).double()
+        square = (matrix**2).T
+        expected = square / square.sum(0)
+        if (result < 0).any():
+            raise _Wrong("a share is never negative.")
+        for other, words in (
+            (expected.T, "you return one row for each latent; give one row for each factor."),
+            (square, "you do not divide by the variance of the latent."),
+            (square / square.sum(1, keepdim=True), "the shares of one latent must add up to 1."),
+            (matrix.T.abs() / matrix.T.abs().sum(0), "a variance is a square, not a size."),
+        ):
+            alike = result.shape == other.shape and torch.allclose(result, other, atol=1e-6)
+            if alike and not torch.allclose(other, expected.reshape(other.shape), atol=1e-6):
+                raise _Wrong(words)
+        _tensor(result, expected, "your table", tolerance=1e-5)
+
+
+@_judge
+def centre(answer: Any) -> None:
+    """centre(image) -> (column, row): the mean place of the light in an image (H, W)."""
+    generator = torch.Generator().manual_seed(12)
+    for height, width in ((20, 33), (41, 16), (24, 24)):
+        image = torch.rand(height, width, generator=generator) ** 6
+        image[2:7, 5:13] += 3 * torch.rand(5, 8, generator=generator)
+        column = float((image.sum(0) * torch.arange(width)).sum() / image.sum())
+        row = float((image.sum(1) * torch.arange(height)).sum() / image.sum())
+        result = _call(answer, image.clone())
+        try:
+            first, second = (float(value) for value in result)
+        except (TypeError, ValueError, RuntimeError):
+            raise _Wrong("return two numbers, the column and the row.") from None
+
+        def near(a: float, b: float, first: float = first, second: float = second) -> bool:
+            return abs(first - a) < 0.01 and abs(second - b) < 0.01
+
+        if near(column, row):
+            continue
+        light = float(image.sum())
+        if near(row, column):
+            raise _Wrong("you return the row first; the column comes first.")
+        if near((width - 1) / 2, (height - 1) / 2):
+            raise _Wrong("that is the middle of the image, wherever the light is: weigh by light.")
+        if first > width or second > height:
+            heavy = near(column * light, row * light)
+            raise _Wrong(
+                "you do not divide by the sum of all light."
+                if heavy
+                else f"your point is outside an image of {height} rows and {width} columns."
+            )
+        if near(column + 1, row + 1):
+            raise _Wrong("you are one pixel too far: the first column and row have number 0.")
+        brightest = int(image.argmax())
+        if near(brightest % width, brightest // width):
+            raise _Wrong("that is the brightest pixel; take the mean over all pixels.")
+        if abs(first - column) < 0.01 or abs(second - row) < 0.01:
+            other = "row" if abs(first - column) < 0.01 else "column"
+            raise _Wrong(f"one of the two is right; the {other} differs.")
+        gap = f"the column differs by {first - column:+.2f}, the row by {second - row:+.2f}"
+        raise _Wrong(f"{gap}.")
+
+
+@_judge
+def training_images(answer: Any) -> None:
+    """training_images(classes): rows that are no tiny or small black apple, as numbers."""
+    generator = torch.Generator().manual_seed(13)
+    classes = fruits.FACTORS.sample(3000, generator)
+    apple, black, small = classes[:, 0] == 0, classes[:, 1] == 5, classes[:, 2] <= 1
+    gone = apple & black & small
+    result = _call(answer, classes.clone())
+    result = torch.as_tensor(result)
+    if result.dtype == torch.bool:
+        raise _Wrong("you return true or false for each row; return the numbers of the rows.")
+    if result.ndim != 1:
+        raise _Wrong(f"your rows have shape {tuple(result.shape)}; expected one axis.")
+    kept = torch.zeros(len(classes), dtype=torch.bool)
+    if len(result) and not 0 <= int(result.min()) <= int(result.max()) < len(classes):
+        raise _Wrong(f"row {int(result.max())} does not exist; there are {len(classes)} rows.")
+    kept[result.long()] = True
+    if len(result) != int(kept.sum()):
+        raise _Wrong("a row is there more than once.")
+    if torch.equal(kept, gone):
+        raise _Wrong("these are the rows to leave out; return the others.")
+    leak, lost = int((kept & gone).sum()), int((~kept & ~gone).sum())
+    if leak:
+        raise _Wrong(f"{leak} of the {int(gone.sum())} small black apples are still in your rows.")
+    if lost:
+        missing = classes[~kept & ~gone]
+        example = fruits.describe(missing[:1])[0]
+        raise _Wrong(
+            f"you leave out {lost} pictures that must stay; one of them shows a {example}."
+        )
 
 
 # Notebook 02
