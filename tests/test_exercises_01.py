@@ -79,7 +79,7 @@ def test_right(judge, answer, capsys):
         (exercises.shares_of_mixture, lambda m: m.T**2 / (m.T**2).sum(1)[:, None], "add up to 1"),
         (exercises.shares_of_mixture, lambda m: m.T.abs() / m.T.abs().sum(0), "a square"),
         (exercises.shares_of_mixture, lambda m: m.T / m.T.sum(0), "never negative"),
-        (exercises.shares_of_mixture, lambda m: m, "expected (2, 2)|values differ"),
+        (exercises.shares_of_mixture, lambda m: m, "has shape (4, 3)"),
         (exercises.shares_of_mixture, lambda m: right_shares(m.abs_()), "changes the matrix"),
         (exercises.centre, lambda image: right_centre(image)[::-1], "row first"),
         (exercises.centre, lambda image: right_centre(torch.ones_like(image)), "weigh by light"),
@@ -103,7 +103,7 @@ def test_wrong(judge, answer, hint, capsys):
     judge(answer)
     said = capsys.readouterr().out
     assert said.startswith("Not yet: ")
-    assert any(part in said for part in hint.split("|")), said
+    assert hint in said
 
 
 @pytest.mark.parametrize(
