@@ -431,6 +431,132 @@ def repaired_loss(answer: Any) -> None:
     _number(result, float(distortion + rate), 1e-3, "the distortion is right, but your loss")
 
 
+# Notebook 03
+
+
+@_judge
+def price_by_hand(answer: Any) -> None:
+    """Variances 8, 2, 0.5; sigma^2 = 0.5; a budget of ln 4 nats. The multiplier is 2."""
+    try:
+        value = float(answer)
+    except (TypeError, ValueError):
+        raise _Wrong(f"expected one number, but got {type(answer).__name__}.") from None
+    all_alive = (8 * 2 * 0.5 / 16) ** (1 / 3)
+    for mistake, hint in (
+        (1.0, "that is the water level. What does beta have to do with it?"),
+        (all_alive, "that is a water level, and one variance lies below it."),
+        (2 * all_alive, "you let three latents speak. Does one of them lie under water?"),
+        (0.5, "that would be beta one over. The level is beta times sigma squared."),
+        (4.0, "did you forget that a latent costs HALF the logarithm?"),
+    ):
+        if abs(value - mistake) < 0.01:
+            raise _Wrong(hint)
+    _number(value, 2.0, 1e-3, "your beta")
+
+
+@_judge
+def water_filling(answer: Any) -> None:
+    """water_filling(variances, beta, sigma2) -> what is lost, and the rate, of each direction."""
+    generator = torch.Generator().manual_seed(30)
+    for size, beta, sigma2 in ((4, 0.7, 1.5), (5, 3.0, 0.2), (3, 50.0, 0.4)):
+        variances = 3 * torch.rand(size, generator=generator).double() + 0.05
+        level = beta * sigma2
+        result = _call(answer, variances, beta, sigma2)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise _Wrong("return two things: what is lost, and the rates.")
+        lost, rates = result
+        right = variances.clamp(max=level)
+        for mistake, hint in (
+            (variances.clamp(min=level), "you keep the larger of the two, not the smaller."),
+            (variances.clamp(max=beta), "the water stands at beta sigma^2, not at beta."),
+        ):
+            if not torch.allclose(mistake, right):
+                _not_this(lost, mistake, hint)
+        _tensor(lost, right, "what is lost")
+        logs = (variances / level).log()
+        expected = 0.5 * logs.clamp(min=0)
+        for mistake, hint in (
+            (0.5 * logs, "a rate below 0? A latent under water pays nothing."),
+            (2 * expected, "your rates are twice too large."),
+            (expected.sum(), "one rate for each direction, not their sum."),
+        ):
+            if mistake.shape != expected.shape or not torch.allclose(mistake, expected):
+                _not_this(rates, mistake, hint)
+        _tensor(rates, expected, "your rates")
+
+
+@_judge
+def spare_budget(answer: Any) -> None:
+    """The constraint is inactive, so the multiplier is 0 and the KL is gone: choice b."""
+    options = {
+        "a": "this is beta = 1. Which multiplier has a constraint that does not bind?",
+        "c": "then the budget would be a price. The budget is a limit; beta is the price.",
+        "d": "look at complementary slackness: one of its two factors is not 0.",
+    }
+    _choice(answer, "b", options)
+
+
+@_judge
+def price_of_budget(answer: Any) -> None:
+    """price_of_budget(variances, sigma2, budget) -> the beta whose best model has that rate."""
+    generator = torch.Generator().manual_seed(31)
+    for size, sigma2, level in ((4, 0.3, 0.6), (6, 2.0, 0.15), (3, 0.1, 1.1)):
+        variances = 2 * torch.rand(size, generator=generator).double() + 0.02
+        level = min(level, 0.9 * float(variances.max()))
+        budget = float(0.5 * (variances / level).log().clamp(min=0).sum())
+        beta = level / sigma2
+        what = (
+            f"for {size} variances, sigma2 {sigma2:g} and a budget of {budget:.3f} nats, your beta"
+        )
+        result = _call(answer, variances, sigma2, budget)
+        try:
+            value = float(result)
+        except (TypeError, ValueError, RuntimeError):
+            raise _Wrong(f"expected one number, but got {type(result).__name__}.") from None
+        if abs(value - level) < 1e-3 * level:
+            raise _Wrong(f"{what} is the water level: divide it by sigma2.")
+        below = variances.log().mean() - 2 * budget / size  # the level if all directions counted
+        drowned = float(below.exp()) / sigma2
+        if abs(value - drowned) < 1e-3 * beta < abs(drowned - beta):
+            raise _Wrong(f"{what} counts directions under water: their rate is 0, not negative.")
+        _number(value, beta, 2e-3 * beta, what)
+
+
+@_judge
+def constrained_step(answer: Any) -> None:
+    """constrained_step(distortion, kl, beta, budget, eta) -> the loss, and the next beta."""
+    generator = torch.Generator().manual_seed(32)
+    for beta, budget, eta in ((2.0, 3.0, 0.1), (0.5, 9.0, 0.2), (0.3, 1.0, 0.05)):
+        kl = (2 * torch.rand(5, 3, generator=generator).double()).requires_grad_()
+        distortion = torch.tensor(30.0, dtype=torch.float64, requires_grad=True)
+        rate = float(kl.detach().sum(1).mean())
+        result = _call(answer, distortion, kl, beta, budget, eta)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise _Wrong("return two things: the loss, and the next beta.")
+        loss, following = result
+        if not isinstance(loss, Tensor) or not loss.requires_grad:
+            raise _Wrong("no gradient comes back from your loss.")
+        slopes = torch.autograd.grad(loss, [distortion, kl], allow_unused=True)
+        if slopes[0] is None or slopes[1] is None:
+            raise _Wrong("your loss must depend on both the distortion and the KL.")
+        _number(slopes[0], 1.0, 1e-9, "the weight of the distortion")
+        weight = slopes[1] * len(kl)
+        _not_this(weight, torch.full_like(weight, beta / 3), "is the rate a mean over latents?")
+        _not_this(weight, torch.full_like(weight, 5 * beta), "is the rate a sum over images?")
+        _tensor(weight, torch.full_like(weight, beta), "beta, as the loss weighs it,")
+        if isinstance(following, Tensor) and following.requires_grad:
+            raise _Wrong(
+                "the next beta drags the graph of this step along; make it a plain number."
+            )
+        value = float(following)
+        right = max(0.0, beta + eta * (rate - budget))
+        if value < 0:
+            raise _Wrong("your beta fell below 0: a price that pays for waste.")
+        if abs(value - max(0.0, beta - eta * (rate - budget))) < 1e-9:
+            raise _Wrong("over budget, your beta falls. Should a thing in demand get cheaper?")
+        _number(value, right, 1e-9, f"with rate {rate:.2f} and budget {budget:g}, the next beta")
+
+
 # Notebook 04
 
 

@@ -1,0 +1,177 @@
+"""The judges of notebook 03: right answers are right, plausible wrong ones get their hint."""
+
+import math
+
+import pytest
+import torch
+
+from dvae_helpers import exercises
+
+
+def right_filling(variances, beta, sigma2):
+    level = beta * sigma2
+    return variances.clamp(max=level), 0.5 * (variances / level).log().clamp(min=0)
+
+
+def filling(variances, beta, sigma2, lost=None, rates=None):
+    """The right answer with one part replaced."""
+    right = right_filling(variances, beta, sigma2)
+    return right[0] if lost is None else lost, right[1] if rates is None else rates
+
+
+def right_price(variances, sigma2, budget):
+    low, high = 1e-9, 1e9
+    for _ in range(200):
+        beta = math.sqrt(low * high)
+        over = right_filling(variances, beta, sigma2)[1].sum() > budget
+        low, high = (beta, high) if over else (low, beta)
+    return beta
+
+
+def price_by_ascent(variances, sigma2, budget):
+    """The same by dual ascent on log beta: another road, the same place."""
+    beta = 1.0
+    for _ in range(3000):
+        rate = float(right_filling(variances, beta, sigma2)[1].sum())
+        beta *= math.exp(0.2 * (rate - budget))
+    return beta
+
+
+def price_without_water(variances, sigma2, budget):
+    return math.exp(float(variances.log().mean()) - 2 * budget / len(variances)) / sigma2
+
+
+def right_step(distortion, kl, beta, budget, eta):
+    rate = kl.sum(1).mean()
+    return distortion + beta * rate, max(0.0, beta + eta * (float(rate.detach()) - budget))
+
+
+def step(rate=None, following=None, loss=None):
+    """A step with one part wrong."""
+
+    def wrong(distortion, kl, beta, budget, eta):
+        r = kl.sum(1).mean() if rate is None else rate(kl)
+        value = float(r.detach())
+        new = max(0.0, beta + eta * (value - budget))
+        if following is not None:
+            new = following(beta, eta, value - budget)
+        total = distortion + beta * r if loss is None else loss(distortion, beta, r)
+        return total, new
+
+    return wrong
+
+
+def with_graph(distortion, kl, beta, budget, eta):
+    rate = kl.sum(1).mean()
+    return distortion + beta * rate, (beta + eta * (rate - budget)).clamp(min=0)
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer"),
+    [
+        (exercises.price_by_hand, 2),
+        (exercises.price_by_hand, torch.tensor(2.0)),
+        (exercises.water_filling, right_filling),
+        (exercises.water_filling, lambda *inputs: list(right_filling(*inputs))),
+        (exercises.spare_budget, "b"),
+        (exercises.spare_budget, " B"),
+        (exercises.price_of_budget, right_price),
+        (exercises.price_of_budget, price_by_ascent),
+        (exercises.constrained_step, right_step),
+        (exercises.constrained_step, step(loss=lambda d, b, r: d + b * (r - 7.0))),
+    ],
+)
+def test_right(judge, answer, capsys):
+    judge(answer)
+    assert capsys.readouterr().out == "Right.\n"
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "hint"),
+    [
+        (exercises.price_by_hand, 1, "water level"),
+        (exercises.price_by_hand, 1.587, "three latents"),
+        (exercises.price_by_hand, 0.794, "below it"),
+        (exercises.price_by_hand, 0.5, "one over"),
+        (exercises.price_by_hand, 4, "HALF"),
+        (exercises.price_by_hand, 3, "too large"),
+        (exercises.price_by_hand, "two", "one number"),
+        (exercises.water_filling, lambda v, b, s: v.clamp(max=b * s), "two things"),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, lost=v.clamp(min=b * s)),
+            "not the smaller",
+        ),
+        (exercises.water_filling, lambda v, b, s: filling(v, b, s, lost=v.clamp(max=b)), "not at"),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, rates=0.5 * (v / (b * s)).log()),
+            "below 0",
+        ),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, rates=2 * right_filling(v, b, s)[1]),
+            "twice",
+        ),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, rates=right_filling(v, b, s)[1].sum()),
+            "each direction",
+        ),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, rates=right_filling(v, b, s)[1] / math.log(2)),
+            "values differ",
+        ),
+        (exercises.spare_budget, "a", "beta = 1"),
+        (exercises.spare_budget, "c", "price"),
+        (exercises.spare_budget, "d", "slackness"),
+        (exercises.spare_budget, "e", "choose one of a, b, c, d"),
+        (exercises.price_of_budget, lambda v, s, d: s * right_price(v, s, d), "divide it"),
+        (exercises.price_of_budget, price_without_water, "under water"),
+        (exercises.price_of_budget, lambda v, s, d: 2 * right_price(v, s, d), "too large"),
+        (exercises.price_of_budget, lambda v, s, d: v, "one number"),
+        (exercises.constrained_step, lambda d, kl, *rest: d + kl.sum(), "two things"),
+        (exercises.constrained_step, step(rate=lambda kl: kl.mean()), "mean over latents"),
+        (exercises.constrained_step, step(rate=lambda kl: kl.sum()), "sum over images"),
+        (exercises.constrained_step, step(loss=lambda d, b, r: d + (b - 1) * r), "as the loss"),
+        (exercises.constrained_step, step(loss=lambda d, b, r: d), "both"),
+        (exercises.constrained_step, step(loss=lambda d, b, r: d.detach()), "no gradient"),
+        (
+            exercises.constrained_step,
+            step(following=lambda b, eta, over: max(0.0, b - eta * over)),
+            "cheaper",
+        ),
+        (
+            exercises.constrained_step,
+            step(following=lambda b, eta, over: b + eta * over),
+            "below 0",
+        ),
+        (
+            exercises.constrained_step,
+            step(following=lambda b, eta, over: b),
+            "the next beta is too",
+        ),
+        (exercises.constrained_step, with_graph, "graph"),
+    ],
+)
+def test_wrong(judge, answer, hint, capsys):
+    judge(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert hint in said
+
+
+@pytest.mark.parametrize(
+    ("judge", "stub"),
+    [
+        (exercises.price_by_hand, ...),
+        (exercises.water_filling, lambda variances, beta, sigma2: ...),
+        (exercises.spare_budget, ...),
+        (exercises.price_of_budget, lambda variances, sigma2, budget: None),
+        (exercises.constrained_step, lambda distortion, kl, beta, budget, eta: ...),
+    ],
+)
+def test_stub_is_not_answered(judge, stub, capsys):
+    judge(stub)
+    assert capsys.readouterr().out.startswith("Not answered yet")
