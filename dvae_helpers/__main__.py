@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("doctor", help="say what works on this machine")
     _add_train(commands)
     _add_sweep(commands)
+    _add_score(commands)
     bench = commands.add_parser("bench", help="measure training and drawing speed")
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _train(options)
         if options.command == "sweep":
             return _sweep(options)
+        if options.command == "score":
+            return _score(options)
         from . import bench as speed
 
         speed.main(options.objective, options.seconds, options.turns)
@@ -225,6 +228,41 @@ def _sweep(options) -> int:
         return 1
     sweep.write_table(rows, table)
     print(f"{len(rows)} runs, {sum(row['seconds'] for row in rows):,.0f} s of training: {table}")
+    return 0
+
+
+def _add_score(commands) -> None:
+    parser = commands.add_parser("score", help="score a trained model: MIG, DCI and the others")
+    add = parser.add_argument
+    add("name", metavar="NAME", help="a model of the zoo")
+    add("--data", help="the image set (default: the one that the model was trained on)")
+    add("--path", help="the dSprites file, for --data dsprites")
+    add("--images", type=int, help="images to encode (default: at most 50,000; on a GPU all)")
+    add("--rows", type=int, default=10_000, help="rows for all scores but exact MIG (10,000)")
+    add("--boosting", action="store_true", help="also DCI with boosted trees: takes minutes")
+    add("--seed", type=int, default=0, help="of the choice of images and rows (default 0)")
+    add("--device", default="auto", help="auto, cpu, cuda or mps")
+    add("--out", help="folder for scores.csv and scores.json (default: runs/NAME)")
+
+
+def _score(options) -> int:
+    import torch
+
+    from . import datasets, metrics, zoo
+
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = zoo.load(options.name, device)
+    trained_on = zoo.about(options.name).get("data")
+    if options.data is None and trained_on is None:
+        raise ValueError(f"{options.name} does not say what it was trained on; give --data.")
+    data = datasets.load(options.data or trained_on, device, options.path)
+    scores = metrics.score(
+        model, data, options.images, options.rows, options.boosting, options.seed
+    )
+    table, content = scores.write(options.out or f"runs/{options.name}")
+    print(f"{options.name}\n{scores.text()}\n\nWritten to {table} and {content}.")
     return 0
 
 
