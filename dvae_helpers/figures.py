@@ -49,15 +49,20 @@ def style() -> None:
     )
 
 
+def to_png(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG file; the figure is closed."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    plt.close(figure)
+    return content.getvalue()
+
+
 def show(figure: Figure, alt: str) -> None:
     """Shows a figure in a notebook with a text for readers who cannot see it, and closes it."""
     from IPython.display import display
 
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100)
-    plt.close(figure)
     display(
-        {"image/png": content.getvalue(), "text/plain": f"Figure: {alt}"},
+        {"image/png": to_png(figure), "text/plain": f"Figure: {alt}"},
         metadata={"image/png": {"alt": alt}},
         raw=True,
     )
@@ -176,3 +181,31 @@ def training_curves(history: History, title: str = "") -> Figure:
     for axes in (left, right):
         axes.legend()
     return figure
+
+
+def rate_distortion(
+    points: dict[float, Tensor],
+    marked: float | None = None,
+    title: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """Trained models in the plane of rate and distortion, by beta.
+
+    points: for each beta, (R, 2): rate and distortion of R runs, nats per image. The line joins
+    the means. marked: the beta whose runs are drawn large. axes: of a figure that is there.
+    """
+    if axes is None:
+        axes = plt.subplots(figsize=(6, 4.2))[1]
+    means = torch.stack([points[beta].mean(0) for beta in sorted(points)])
+    axes.plot(*means.T, color="0.6", linewidth=1.5, zorder=1)
+    for beta in sorted(points):
+        chosen = beta == marked
+        colour, size = (RED, 90) if chosen else (BLUE, 28)
+        axes.scatter(*points[beta].T, s=size, color=colour, zorder=3 if chosen else 2)
+        place = points[beta].mean(0).tolist()
+        weight = "bold" if chosen else "normal"
+        label = f"$\\beta$ = {beta:g}"
+        axes.annotate(label, place, (9, 7), textcoords="offset points", color=colour, weight=weight)
+    axes.set(xlabel="rate, nats per image", ylabel="distortion, nats per image", title=title)
+    axes.margins(x=0.13, y=0.1)
+    return axes.figure

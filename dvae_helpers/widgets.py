@@ -1,6 +1,7 @@
 """Sliders over pure functions: the widgets only show what `figures.traverse` returns."""
 
 import io
+from collections.abc import Sequence
 
 import ipywidgets
 import torch
@@ -8,10 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from .datasets import ImageSet
-from .figures import latent_order, traverse
+from .figures import latent_order, rate_distortion, to_png, traverse
 from .models import VAE, posteriors
 
-__all__ = ["explorer", "png", "traverse"]
+__all__ = ["explorer", "frontier", "png", "tile", "traverse"]
 
 _REACH = 3.0  # sliders go from -3 to 3: nearly all of the prior
 _ASLEEP = 0.05  # a latent with less KL than this, in nats, carries nothing
@@ -108,3 +109,83 @@ def explorer(
         ipywidgets.HBox([column, ipywidgets.HBox(pictures)], layout={"flex_flow": "row wrap"}),
     ]
     return box
+
+
+def tile(rows: Sequence[Tensor], gap: int = 2) -> Tensor:
+    """Rows of V images, each row (V, C, H, W), as one picture on grey -> (C, height, width)."""
+    if not rows or any(row.shape != rows[0].shape for row in rows):
+        shapes = [tuple(row.shape) for row in rows]
+        raise ValueError(f"rows have the shapes {shapes}; expected at least one, and all alike.")
+    columns, channels, height, width = rows[0].shape
+    sheet = torch.full(
+        (channels, len(rows) * (height + gap) + gap, columns * (width + gap) + gap), 0.5
+    )
+    for r, row in enumerate(rows):
+        for v, image in enumerate(row):
+            y, x = gap + r * (height + gap), gap + v * (width + gap)
+            sheet[:, y : y + height, x : x + width] = image
+    return sheet
+
+
+def frontier(
+    models: dict[float, VAE],
+    points: dict[float, Tensor],
+    data: ImageSet,
+    index: Tensor,
+    values: Sequence[float] = (-2.5, -1.5, -0.5, 0.5, 1.5, 2.5),
+) -> ipywidgets.VBox:
+    """A slider moves beta along the trade-off curve. All pictures are drawn beforehand.
+
+    models: the model to show for each beta. points: for each beta, (R, 2): rate and distortion of
+    R runs, nats per image. index: (V,) images of `data`: shown with their reconstructions; every
+    latent of the first one is moved through `values`, the most used latent in the first row.
+    The parts are `.slider`, `.plane`, `.rebuilt`, `.traversal`.
+    """
+    betas = sorted(models)
+    if missing := [beta for beta in betas if beta not in points]:
+        raise ValueError(f"There are models for beta {missing}, but no points for them.")
+    frames = {
+        beta: _frontier_frames(models[beta], beta, points, data, index, values) for beta in betas
+    }
+    box = ipywidgets.VBox()
+    box.slider = ipywidgets.SelectionSlider(
+        options=[(f"{beta:g}", beta) for beta in betas],
+        description="beta",
+        layout={"width": "36em"},
+    )
+    box.plane, box.rebuilt, box.traversal = (ipywidgets.Image(format="png") for _ in range(3))
+
+    def redraw(change=None) -> None:
+        box.plane.value, box.rebuilt.value, box.traversal.value = frames[box.slider.value]
+
+    box.slider.observe(redraw, "value")
+    redraw()
+    words = (
+        "the images, their reconstructions, and the first code with one latent moved in each row"
+    )
+    pictures = ipywidgets.VBox([ipywidgets.Label(words), box.rebuilt, box.traversal])
+    box.children = [
+        box.slider,
+        ipywidgets.HBox([box.plane, pictures], layout={"flex_flow": "row wrap"}),
+    ]
+    return box
+
+
+def _frontier_frames(
+    model: VAE,
+    beta: float,
+    points: dict[float, Tensor],
+    data: ImageSet,
+    index: Tensor,
+    values: Sequence[float],
+) -> tuple[bytes, bytes, bytes]:
+    """The pictures of one beta: the plane, the reconstructions, the traversals."""
+    images = data.images(index).to(model.device)
+    with torch.no_grad():
+        codes, _ = model.encode(images)
+        rebuilt = model.pictures(codes)
+    some = torch.linspace(0, len(data) - 1, min(len(data), 512)).long()
+    order, _ = latent_order(*posteriors(model, data, some))
+    rows = [traverse(model.pictures, codes[0], j, values) for j in order]
+    plane = to_png(rate_distortion(points, beta, f"beta = {beta:g}"))
+    return plane, png(tile([images, rebuilt]), 2), png(tile(rows), 2)

@@ -230,3 +230,27 @@ def test_show_gives_the_picture_with_its_alt_text_and_closes_the_figure(monkeypa
 
 def test_the_colours_differ():
     assert len(set(figures.COLOURS)) == len(figures.COLOURS) == 7
+
+
+class TestRateDistortion:
+    points = {
+        8.0: torch.tensor([[3.0, 50.0], [3.4, 54.0]]),
+        1.0: torch.tensor([[10.0, 22.0], [10.4, 23.0], [10.8, 24.0]]),
+        2.0: torch.tensor([[8.0, 30.0]]),
+    }
+
+    def test_every_run_is_drawn_and_the_line_joins_the_means_in_order_of_beta(self):
+        figure = drawn(figures.rate_distortion(self.points, title="A title"))
+        (axes,) = figure.axes
+        drawn_points = np.concatenate([dots.get_offsets() for dots in axes.collections])
+        assert len(drawn_points) == 6
+        np.testing.assert_allclose(axes.lines[0].get_xydata(), [[10.4, 23], [8, 30], [3.2, 52]])
+        assert [text.get_text() for text in axes.texts] == [rf"$\beta$ = {b}" for b in (1, 2, 8)]
+
+    def test_the_marked_beta_is_larger_and_red_and_given_axes_are_used(self):
+        figure, (left, right) = plt.subplots(1, 2)
+        assert figures.rate_distortion(self.points, marked=2.0, axes=right) is figure
+        assert not left.collections
+        sizes = [dots.get_sizes()[0] for dots in right.collections]
+        assert sizes[1] > sizes[0] == sizes[2]
+        assert [text.get_color() == figures.RED for text in right.texts] == [False, True, False]

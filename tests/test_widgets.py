@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dvae_helpers import datasets, models, widgets
+from dvae_helpers import datasets, figures, models, widgets
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +70,61 @@ def test_latents_are_ordered_by_use_and_the_names_are_shown(data, model):
     assert column[-1] is box.sliders[0]
     assert "size" in column[0].description
     assert "not used" in column[-1].description
+
+
+def test_tile_puts_every_image_in_its_place():
+    rows = [torch.rand(4, 3, 2, 5) for _ in range(2)]
+    sheet = widgets.tile(rows, gap=1)
+    assert sheet.shape == (3, 2 * 3 + 1, 4 * 6 + 1)
+    assert torch.equal(sheet[:, 4:6, 13:18], rows[1][2])
+    assert (sheet[:, 3] == 0.5).all()
+    assert (sheet[:, :, 12] == 0.5).all()
+    with pytest.raises(ValueError, match="all alike"):
+        widgets.tile([rows[0], rows[1][:3]])
+    with pytest.raises(ValueError, match="at least one"):
+        widgets.tile([])
+
+
+class TestFrontier:
+    @pytest.fixture
+    def box(self, data):
+        self.models = {
+            beta: models.VAE(data.shape, 3, "dense", 16, seed=seed).eval()
+            for seed, beta in enumerate((4.0, 0.5, 16.0))
+        }
+        self.points = {beta: torch.rand(2, 2) + beta for beta in (0.5, 4.0, 8.0, 16.0)}
+        self.index = torch.tensor([7, 3000, 41])
+        return widgets.frontier(self.models, self.points, data, self.index, values=(-2, 0, 1, 2))
+
+    def test_the_slider_goes_through_the_betas_in_order(self, box):
+        assert [value for _, value in box.slider.options] == [0.5, 4.0, 16.0]
+
+    def test_each_beta_shows_its_own_model(self, box, data):
+        images = data.images(self.index)
+        for beta in (16.0, 0.5, 4.0):
+            box.slider.value = beta
+            model = self.models[beta]
+            with torch.no_grad():
+                codes, _ = model.encode(images)
+                rebuilt = model.pictures(codes)
+            assert box.rebuilt.value == widgets.png(widgets.tile([images, rebuilt]), 2)
+            order, _ = figures.latent_order(
+                *models.posteriors(model, data, torch.linspace(0, len(data) - 1, 512).long())
+            )
+            rows = [figures.traverse(model.pictures, codes[0], j, (-2, 0, 1, 2)) for j in order]
+            assert box.traversal.value == widgets.png(widgets.tile(rows), 2)
+
+    def test_the_plane_marks_the_beta_and_nothing_is_drawn_while_sliding(self, box, monkeypatch):
+        monkeypatch.setattr(widgets, "rate_distortion", None)  # a call would fail
+        planes = []
+        for beta in (0.5, 4.0, 16.0):
+            box.slider.value = beta
+            planes.append(bytes(box.plane.value))
+        assert len(set(planes)) == 3
+        assert all(plane.startswith(b"\x89PNG") for plane in planes)
+
+    def test_a_model_without_a_point_is_refused(self, box, data):
+        with pytest.raises(ValueError, match=r"beta \[4.0\], but no points"):
+            widgets.frontier(
+                self.models, {0.5: torch.rand(2, 2), 16.0: torch.rand(1, 2)}, data, self.index
+            )
