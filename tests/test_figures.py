@@ -233,7 +233,7 @@ def test_the_colours_differ():
 
 
 class TestRateDistortion:
-    points = {
+    points = {  # noqa: RUF012
         8.0: torch.tensor([[3.0, 50.0], [3.4, 54.0]]),
         1.0: torch.tensor([[10.0, 22.0], [10.4, 23.0], [10.8, 24.0]]),
         2.0: torch.tensor([[8.0, 30.0]]),
