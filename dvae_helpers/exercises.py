@@ -402,9 +402,12 @@ def paper_beta(answer: Any) -> None:
         for mean_pixels, mean_latents in itertools.product((False, True), repeat=2):
             expected = weight * (pixels if mean_pixels else 1) / (latents if mean_latents else 1)
             result = _call(answer, weight, pixels, latents, mean_pixels, mean_latents)
+            over_pixels, over_latents = (
+                "averaged" if mean else "summed" for mean in (mean_pixels, mean_latents)
+            )
             what = (
-                f"for weight {weight:g}, {pixels} pixels ({'averaged' if mean_pixels else 'summed'})"
-                f" and {latents} latents ({'averaged' if mean_latents else 'summed'}), your beta"
+                f"for weight {weight:g}, {pixels} pixels ({over_pixels}) and {latents} latents "
+                f"({over_latents}), your beta"
             )
             _number(result, expected, 1e-6 * expected, what)
 
@@ -682,17 +685,3 @@ def true_total_correlation(answer: Any) -> None:
             raise _Wrong(f"{example}, your low is negative. Can a total correlation be?")
         _number(first, low, 1e-6, f"{example}, your low")
         _number(second, high, 1e-6, f"{example}, your high")
-
-
-@_judge
-def small_beta(answer: Any) -> None:
-    """What beta = 0.003 does in distortion + rate + (beta - 1) TC."""
-    _choice(
-        answer,
-        "c",
-        {
-            "a": "look at the sign of (beta - 1).",
-            "b": "beta = 1 would leave the ELBO. And here?",
-            "d": "the reconstruction is in the distortion, which beta does not touch.",
-        },
-    )

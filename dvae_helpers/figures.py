@@ -209,3 +209,28 @@ def rate_distortion(
     axes.set(xlabel="rate, nats per image", ylabel="distortion, nats per image", title=title)
     axes.margins(x=0.13, y=0.1)
     return axes.figure
+
+
+def matrix(
+    axes: Axes,
+    table: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str = "",
+    largest: float | None = None,
+) -> None:
+    """A table (R, S) of numbers from 0 up, as shades with the numbers in them.
+
+    largest: the value of the darkest shade (default: the largest in the table).
+    """
+    largest = largest or float(table.max()) or 1.0
+    axes.imshow(table, cmap="Blues", vmin=0, vmax=1.1 * largest, aspect="auto")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title)
+    for r, row in enumerate(table.tolist()):
+        for s, value in enumerate(row):
+            colour = "white" if value > 0.65 * largest else "black"
+            axes.text(s, r, f"{value:.2f}", ha="center", va="center", color=colour)
