@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import estimators, fruits
+from . import estimators, fruits, information
 
 
 class _Wrong(Exception):
@@ -685,3 +685,136 @@ def true_total_correlation(answer: Any) -> None:
             raise _Wrong(f"{example}, your low is negative. Can a total correlation be?")
         _number(first, low, 1e-6, f"{example}, your low")
         _number(second, high, 1e-6, f"{example}, your high")
+
+
+# Notebook 05
+
+
+@_judge
+def entropy(answer: Any) -> None:
+    """entropy(share (V,)) -> H in nats; shares may be 0."""
+    for share in ([0.5, 0.5], [0.7, 0.2, 0.1], [0.0, 0.25, 0.75], [0.1, 0.0, 0.3, 0.4, 0.2]):
+        p = torch.tensor(share, dtype=torch.float64)
+        right = -float(torch.special.xlogy(p, p).sum())
+        result = torch.as_tensor(_call(answer, p.clone()))
+        if result.numel() != 1:
+            raise _Wrong(f"expected one number, but got the shape {tuple(result.shape)}.")
+        value, example = float(result), f"for the shares {share}"
+        if math.isnan(value):
+            raise _Wrong(f"{example} you get NaN: 0 times ln 0 counts 0. Leave out empty values.")
+        if math.isclose(value, -right, abs_tol=1e-9):
+            raise _Wrong("the sign: an entropy is never negative.")
+        if math.isclose(value, right / math.log(2), rel_tol=1e-5):
+            raise _Wrong("that is in bits. Use the natural logarithm: nats.")
+        _number(value, right, 1e-6, f"{example}, your entropy")
+
+
+@_judge
+def mutual_information(answer: Any) -> None:
+    """mutual_information(counts (V, B)) -> I between row and column, in nats."""
+    generator = torch.Generator().manual_seed(51)
+    for rows, columns in ((2, 3), (4, 3), (5, 7)):
+        counts = torch.randint(0, 9, (rows, columns), generator=generator)
+        counts[0, 0], counts[1, 1] = 0, 12
+        p = counts.double() / counts.sum()
+        apart = p.sum(1, keepdim=True) * p.sum(0)
+        right = float(torch.special.xlogy(p, p / apart).sum())
+        joint = -float(torch.special.xlogy(p, p).sum())
+        result = torch.as_tensor(_call(answer, counts.clone()))
+        if result.numel() != 1:
+            raise _Wrong(f"expected one number, but got the shape {tuple(result.shape)}.")
+        value = float(result)
+        if math.isnan(value):
+            raise _Wrong("you get NaN: cells with the count 0 add nothing. Leave them out.")
+        for other, words in (
+            (joint, "that is the entropy of the table. Compare it with independent columns."),
+            (-right, "the sign: a mutual information is never negative."),
+            (right / math.log(2), "that is in bits. Use the natural logarithm: nats."),
+            (right * float(counts.sum()), "divide the counts by their sum first."),
+        ):
+            if math.isclose(value, other, rel_tol=1e-6, abs_tol=1e-9):
+                raise _Wrong(words)
+        _number(value, right, 1e-6, f"for a table of {rows} x {columns} counts, your information")
+
+
+@_judge
+def gap(answer: Any) -> None:
+    """gap(information (K, J), entropy (K,)) -> MIG."""
+    generator = torch.Generator().manual_seed(52)
+    for factors, latents in ((2, 5), (4, 3), (3, 6)):
+        entropy = 1 + 2 * torch.rand(factors, generator=generator, dtype=torch.float64)
+        table = torch.rand(factors, latents, generator=generator, dtype=torch.float64)
+        table = table * entropy[:, None]
+        first, second = table.topk(2, dim=1).values.unbind(1)
+        right = float(((first - second) / entropy).mean())
+        result = torch.as_tensor(_call(answer, table.clone(), entropy.clone()))
+        if result.numel() != 1:
+            raise _Wrong(f"return one number, the mean over factors; got {tuple(result.shape)}.")
+        value = float(result)
+        over_factors = table.topk(2, dim=0).values
+        for other, words in (
+            ((first - second).mean(), "each gap must be divided by the entropy of its factor."),
+            ((first / entropy).mean(), "that is the best latent alone. Take the second best off."),
+            (((first - table.min(1).values) / entropy).mean(), "take off the second best, not the "
+             "worst."),
+            ((first - second).sum() / entropy.sum(), "divide each gap by its own entropy first, "
+             "then take the mean."),
+            (((first - second) / first).mean(), "divide by the entropy of the factor, not by the "
+             "best information."),
+            ((over_factors[0] - over_factors[1]).mean(), "you compare factors. Compare latents: "
+             "they are the columns."),
+        ):  # fmt: skip
+            if math.isclose(value, float(other), rel_tol=1e-6):
+                raise _Wrong(words)
+        _number(value, right, 1e-6, f"for {factors} factors and {latents} latents, your MIG")
+
+
+def _shares(codes: Tensor, classes: Tensor, width: float) -> tuple[Tensor, float]:
+    """I(z_j; g_k) / H(g_k) and MIG of narrow posteriors: `width` of each latent's spread."""
+    codes = codes.double()
+    if codes.ndim != 2 or len(codes) != len(classes) or codes.shape[1] < 2:
+        raise _Wrong(
+            f"your code has shape {tuple(codes.shape)}; expected ({len(classes)}, J) with J at "
+            "least 2: one row for each image."
+        )
+    spread = codes.std(0)
+    log_var = 2 * (width * torch.where(spread > 0, spread, 1)).log().expand_as(codes)
+    found = information.mig_exact(codes, log_var, classes)
+    return found.information / found.entropy[:, None], found.score
+
+
+@_judge
+def why_the_gap(answer: Any) -> None:
+    """spoiled(code (N, 2)) -> (N, J): best information above 0.9, but MIG below 0.1."""
+    for sizes in ((5, 8), (7, 4)):
+        classes = torch.cartesian_prod(*map(torch.arange, sizes))
+        code = (classes - classes.double().mean(0)) / classes.double().std(0)
+        share, score = _shares(torch.as_tensor(_call(answer, code.clone())), classes, 0.01)
+        best = float(share.max(1).values.mean())
+        if best < 0.9:
+            raise _Wrong(
+                f"for factors of {sizes} values your best MI is {best:.2f} of the entropy: your "
+                "code has lost something. It must still know both factors."
+            )
+        if score > 0.1:
+            raise _Wrong(
+                f"for factors of {sizes} values your best MI is {best:.2f}, but your MIG is still "
+                f"{score:.2f}. Each factor must be known by two latents, equally well."
+            )
+
+
+@_judge
+def blind_spot(answer: Any) -> None:
+    """two_in_one(classes (N, 2), sizes) -> (N, J): MIG above 0.95, with one latent for both."""
+    for sizes in ((5, 8), (7, 4)):
+        classes = torch.cartesian_prod(*map(torch.arange, sizes))
+        result = torch.as_tensor(_call(answer, classes.clone(), list(sizes)))
+        share, score = _shares(result, classes, 0.005)
+        example = f"for factors of {sizes} values"
+        if score < 0.95:
+            raise _Wrong(
+                f"{example} your MIG is {score:.2f}. Can both factors be read back from your one "
+                "latent, and does no other latent know them?"
+            )
+        if share.argmax(1).unique().numel() > 1:
+            raise _Wrong(f"{example} your MIG is {score:.2f}, but each factor has its own latent.")

@@ -224,7 +224,7 @@ def matrix(
     largest: the value of the darkest shade (default: the largest in the table).
     """
     largest = largest or float(table.max()) or 1.0
-    axes.imshow(table, cmap="Blues", vmin=0, vmax=1.1 * largest, aspect="auto")
+    axes.imshow(table.numpy(), cmap="Blues", vmin=0, vmax=1.1 * largest, aspect="auto")
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xticks(range(len(columns)), columns)
     axes.tick_params(length=0)

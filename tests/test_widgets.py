@@ -128,3 +128,42 @@ class TestFrontier:
             widgets.frontier(
                 self.models, {0.5: torch.rand(2, 2), 16.0: torch.rand(1, 2)}, data, self.index
             )
+
+
+def test_spoil_turns_and_copies():
+    code = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, 3.0]])
+    torch.testing.assert_close(widgets.spoil(code, 0, 0), torch.cat((code, torch.zeros(3, 1)), 1))
+    turned = widgets.spoil(code, 30, 0.4)
+    assert turned[0, 0] == pytest.approx(3**0.5 / 2)
+    assert turned[0, 1] == pytest.approx(0.5)
+    torch.testing.assert_close(turned[:, :2].norm(dim=1), code.norm(dim=1))
+    torch.testing.assert_close(turned[:, 2], 0.4 * turned[:, 0])
+    quarter = widgets.spoil(code, 90, 1)
+    torch.testing.assert_close(quarter[:, 1], code[:, 0])
+    torch.testing.assert_close(quarter[:, 0], -code[:, 1])
+    with pytest.raises(ValueError, match=r"expected \(N, 2\)"):
+        widgets.spoil(torch.zeros(4, 3), 0, 0)
+
+
+def test_the_gap_falls_where_the_best_information_does_not():
+    clean, share = widgets.spoiled_scores(0, 0)
+    assert min(clean.values()) > 0.95
+    assert share.shape == (2, 3)
+    copied, _ = widgets.spoiled_scores(0, 1)
+    assert copied["best MI"] > 0.95
+    assert copied["D"] > 0.95
+    assert copied["MIG"] < 0.55  # one of the two factors has two latents
+    assert copied["C"] < 0.8
+    turned, _ = widgets.spoiled_scores(33, 0)
+    assert turned["best MI"] > 0.5
+    assert max(turned["MIG"], turned["D"]) < 0.3
+
+
+def test_the_gap_explorer_follows_its_sliders():
+    box = widgets.gap_explorer()
+    before = box.picture.value
+    box.copy.value = 1.0
+    after = box.picture.value
+    box.degrees.value = 45
+    assert len({bytes(value) for value in (before, after, box.picture.value)}) == 3
+    assert bytes(before).startswith(b"\x89PNG")
