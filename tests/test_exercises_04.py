@@ -90,8 +90,6 @@ def below_zero(printed, latents, dataset_size, batch_size):
         (exercises.repaired_weights, estimators.stratified_log_weights),
         (exercises.true_total_correlation, right_range),
         (exercises.true_total_correlation, lambda *a: torch.tensor(right_range(*a)).double()),
-        (exercises.small_beta, "c"),
-        (exercises.small_beta, " C"),
     ],
 )
 def test_right(judge, answer, capsys):
@@ -170,10 +168,6 @@ def test_right(judge, answer, capsys):
             lambda p, j, n, b: (p + (j - 1) * math.log(n), p + j * math.log(n) - math.log(b)),
             "take the constants away",
         ),
-        (exercises.small_beta, "a", "sign"),
-        (exercises.small_beta, "b", "beta = 1"),
-        (exercises.small_beta, "d", "distortion"),
-        (exercises.small_beta, "nothing", "choose one of"),
     ],
 )
 def test_wrong(judge, answer, hint, capsys):
@@ -190,7 +184,6 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.joint_and_product, lambda log_density, log_weights: None),
         (exercises.repaired_weights, lambda batch_size, dataset_size: ...),
         (exercises.true_total_correlation, lambda printed, latents, dataset_size, batch: ...),
-        (exercises.small_beta, ...),
     ],
 )
 def test_stub_is_not_answered(judge, stub, capsys):
