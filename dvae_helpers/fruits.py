@@ -134,7 +134,9 @@ def _turned(u: Tensor, v: Tensor, x: float, y: float, degrees: float) -> tuple[T
     return (u - x) * cos - (v - y) * sin, (u - x) * sin + (v - y) * cos
 
 
-def _leaf(below: Tensor, u: Tensor, v: Tensor, x: float, y: float, degrees: float, length: float):
+def _leaf(
+    below: Tensor, u: Tensor, v: Tensor, x: float, y: float, degrees: float, length: float
+) -> Tensor:
     """A leaf that starts at (x, y) and points in a direction."""
     along, across = _turned(u, v, x, y, degrees)
     t = (along / length).clamp(0, 1)
