@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import estimators, fruits, information
+from . import estimators, fruits, importances, information
 
 
 class _Wrong(Exception):
@@ -818,3 +818,136 @@ def blind_spot(answer: Any) -> None:
             )
         if share.argmax(1).unique().numel() > 1:
             raise _Wrong(f"{example} your MIG is {score:.2f}, but each factor has its own latent.")
+
+
+# Notebook 06
+
+
+def _rows_of_importance(generator: torch.Generator, rows: int, columns: int) -> Tensor:
+    table = torch.rand(rows, columns, generator=generator, dtype=torch.float64)
+    table[torch.rand(rows, columns, generator=generator) < 0.3] = 0.0
+    table[:, 0] += 0.1  # no row and no first column of zeros
+    return table
+
+
+def _one_less_entropy(table: Tensor, base: float) -> Tensor:
+    """1 - entropy of every row's shares, in the given base; 0 for a row of zeros."""
+    shares = table / table.sum(1, keepdim=True).clamp(min=1e-300)
+    score = 1 - torch.special.entr(shares).sum(1) / math.log(base)
+    return torch.where(table.sum(1) > 0, score, 0.0)
+
+
+@_judge
+def row_score(answer: Any) -> None:
+    """row_score(row (K,)) -> D_j of the importances of one latent, not yet shares."""
+    generator = torch.Generator().manual_seed(61)
+    for columns in (5, 3, 4):
+        row = 3 * torch.rand(columns, generator=generator, dtype=torch.float64)
+        row[1] = 0.0
+        right = float(_one_less_entropy(row[None], columns))
+        result = torch.as_tensor(_call(answer, row.clone()))
+        if result.numel() != 1:
+            raise _Wrong(f"expected one number, but got the shape {tuple(result.shape)}.")
+        value = float(result)
+        if math.isnan(value):
+            raise _Wrong("you get NaN: an importance of 0 adds nothing to the entropy.")
+        shares = row / row.sum()
+        raw = float(torch.special.entr(shares).sum())
+        for other, words in (
+            (raw / math.log(columns), "that is the entropy. A pure row must score 1."),
+            (1 - raw, "that entropy is in nats: use base K, the number of factors."),
+            (1 - raw / math.log(2), "that entropy is in bits: use base K."),
+            (1 - float(torch.special.entr(row).sum()) / math.log(columns), "make shares first: "
+             "divide the row by its sum."),
+        ):  # fmt: skip
+            if math.isclose(value, other, rel_tol=1e-6):
+                raise _Wrong(words)
+        _number(value, right, 1e-6, f"for {columns} factors, your score")
+
+
+@_judge
+def both_scores(answer: Any) -> None:
+    """both_scores(importance (J, K)) -> (D, C); some latents may be dead."""
+    generator = torch.Generator().manual_seed(62)
+    for rows, columns in ((6, 3), (4, 5), (3, 3)):
+        table = _rows_of_importance(generator, rows, columns)
+        table[1] = 0.0  # a dead latent
+        table[0] += 0.5 / rows
+        per_latent, per_factor = _one_less_entropy(table, columns), _one_less_entropy(table.T, rows)
+        weight = table.sum(1) / table.sum()
+        d, c = float(weight @ per_latent), float(per_factor.mean())
+        try:
+            mine = [float(value) for value in _call(answer, table.clone())]
+        except TypeError:
+            raise _Wrong("return two numbers: (D, C).") from None
+        if len(mine) != 2:
+            raise _Wrong(f"return two numbers, (D, C), but you return {len(mine)}.")
+        example = f"for {rows} latents, one of them dead, and {columns} factors"
+        if any(math.isnan(value) for value in mine):
+            raise _Wrong(f"{example} you get NaN. A dead latent has the weight 0: leave it out.")
+        if math.isclose(mine[0], c, rel_tol=1e-6) and math.isclose(mine[1], d, rel_tol=1e-6):
+            raise _Wrong("you have them the wrong way round: D looks along rows (latents).")
+        swapped = float(weight @ _one_less_entropy(table, rows))
+        for other, words in (
+            (float(per_latent.mean()), "weight each latent by its share of all importance."),
+            (float(per_latent[weight > 0].mean()), "weight each latent by its share of all "
+             "importance; leaving out dead ones is not enough."),
+            (swapped, "the entropy of a row has base K, the number of factors."),
+        ):  # fmt: skip
+            if rows != columns and math.isclose(mine[0], other, rel_tol=1e-6):
+                raise _Wrong(f"D: {words}")
+        if rows != columns and math.isclose(
+            mine[1], float(_one_less_entropy(table.T, columns).mean()), rel_tol=1e-6
+        ):
+            raise _Wrong("C: the entropy of a column has base J, the number of latents.")
+        _number(mine[0], d, 1e-6, f"{example}, your D")
+        _number(mine[1], c, 1e-6, f"{example}, your C")
+
+
+@_judge
+def normalised_error(answer: Any) -> None:
+    """normalised_error(predicted (n,), target (n,), guess) -> RMSE over the RMSE of the guess."""
+    generator = torch.Generator().manual_seed(63)
+    for size in (40, 70):
+        target = 3 * torch.randn(size, generator=generator, dtype=torch.float64) + 5
+        guess = 4.4  # the mean of other rows
+        predicted = target + torch.randn(size, generator=generator, dtype=torch.float64)
+        square, least = ((predicted - target) ** 2).mean(), ((guess - target) ** 2).mean()
+        right = float((square / least).sqrt())
+        result = torch.as_tensor(_call(answer, predicted.clone(), target.clone(), guess))
+        if result.numel() != 1:
+            raise _Wrong(f"expected one number, but got the shape {tuple(result.shape)}.")
+        value = float(result)
+        for other, words in (
+            (float(square / least), "take the root of the ratio."),
+            (float(square.sqrt()), "divide by the error of the guess, so that 1 means useless."),
+            (float((square / target.var(correction=0)).sqrt()), "compare with the guess that was "
+             "given. The mean of the held-out rows is not known to anybody who predicts them."),
+            (1 - float(square / least), "that is a share of explained variance; return an error."),
+        ):  # fmt: skip
+            if math.isclose(value, other, rel_tol=1e-6):
+                raise _Wrong(words)
+        _number(value, right, 1e-6, "your error")
+
+
+@_judge
+def extremes(answer: Any) -> None:
+    """Two tables of importances (J, K): D = 1 with C below 0.7; then C = 1 with D below 0.7."""
+    try:
+        first, second = answer
+        tables = [torch.as_tensor(table, dtype=torch.float64) for table in (first, second)]
+    except (TypeError, ValueError):
+        raise _Wrong("give two tables: (first, second), each a list of rows.") from None
+    for number, table in enumerate(tables):
+        if table.ndim != 2 or min(table.shape) < 2 or (table < 0).any():
+            raise _Wrong("a table has at least 2 rows, 2 columns, and no negative number.")
+        if (table.sum(0) == 0).any():
+            raise _Wrong("every factor must be served by some latent: no column of zeros.")
+        d, c, *_ = importances.importance_scores(table)
+        high, low = (d, c) if number == 0 else (c, d)
+        names = ("D", "C") if number == 0 else ("C", "D")
+        which = ("first", "second")[number]
+        if high < 0.999:
+            raise _Wrong(f"your {which} table has {names[0]} = {high:.2f}; it must be 1.")
+        if low >= 0.7:
+            raise _Wrong(f"your {which} table has {names[1]} = {low:.2f}; it must be below 0.7.")

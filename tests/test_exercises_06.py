@@ -1,0 +1,99 @@
+"""The judges of notebook 06: right answers are right, plausible wrong ones get their hint."""
+
+import math
+
+import pytest
+import torch
+
+from dvae_helpers import exercises
+
+
+def entropy(table):
+    """Of the shares in every row, in nats."""
+    return torch.special.entr(table / table.sum(1, keepdim=True).clamp(min=1e-300)).sum(1)
+
+
+def right_row(row):
+    return 1 - entropy(row[None])[0] / math.log(len(row))
+
+
+def right_both(table, row_base=None, column_base=None, weighted=True):
+    rows, columns = table.shape
+    weight = table.sum(1) / table.sum()
+    per_latent = 1 - entropy(table) / math.log(row_base or columns)
+    per_latent = torch.where(weight > 0, per_latent, 0)
+    per_factor = 1 - entropy(table.T) / math.log(column_base or rows)
+    d = weight @ per_latent if weighted else per_latent.mean()
+    return float(d), float(per_factor.mean())
+
+
+def right_error(predicted, target, guess):
+    return (((predicted - target) ** 2).mean() / ((guess - target) ** 2).mean()).sqrt()
+
+
+SPLIT = [[1, 0], [1, 0], [0, 1], [0, 1]]  # every factor by two latents: D = 1
+MERGED = [[1, 1], [0, 0]]  # one latent serves all: C = 1
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer"),
+    [
+        (exercises.row_score, right_row),
+        (exercises.both_scores, right_both),
+        (exercises.both_scores, lambda table: torch.tensor(right_both(table))),
+        (exercises.normalised_error, right_error),
+        (exercises.extremes, (SPLIT, MERGED)),
+        (exercises.extremes, [torch.tensor(SPLIT), torch.tensor([[2.0, 3, 0], [0, 0, 1]])]),
+    ],
+)
+def test_right(judge, answer, capsys):
+    judge(answer)
+    assert capsys.readouterr().out == "Right.\n"
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "hint"),
+    [
+        (exercises.row_score, lambda row: entropy(row[None])[0] / math.log(len(row)), "entropy"),
+        (exercises.row_score, lambda row: 1 - entropy(row[None])[0], "in nats"),
+        (exercises.row_score, lambda row: right_row(row / 2 + 0.01), "too"),
+        (exercises.row_score, lambda row: 1 + (row * row.log()).sum(), "NaN"),
+        (exercises.row_score, lambda row: row / row.sum(), "one number"),
+        (exercises.both_scores, lambda t: right_both(t)[::-1], "wrong way round"),
+        (exercises.both_scores, lambda t: right_both(t, weighted=False), "weight each"),
+        (exercises.both_scores, lambda t: right_both(t, row_base=len(t)), "base K"),
+        (exercises.both_scores, lambda t: right_both(t, column_base=t.shape[1]), "base J"),
+        (exercises.both_scores, lambda t: (math.nan, 0.5), "dead latent"),
+        (exercises.both_scores, lambda t: right_both(t)[0], "two numbers"),
+        (exercises.normalised_error, lambda p, t, g: right_error(p, t, g) ** 2, "root"),
+        (exercises.normalised_error, lambda p, t, g: ((p - t) ** 2).mean().sqrt(), "guess"),
+        (exercises.normalised_error, lambda p, t, g: right_error(p, t, t.mean()), "held-out"),
+        (exercises.normalised_error, lambda p, t, g: 1 - right_error(p, t, g) ** 2, "explained"),
+        (exercises.normalised_error, lambda p, t, g: p - t, "one number"),
+        (exercises.extremes, (MERGED, SPLIT), "first table has D"),
+        (exercises.extremes, (SPLIT, SPLIT), "second table has C"),
+        (exercises.extremes, ([[1, 0], [0, 1]], MERGED), "must be below 0.7"),
+        (exercises.extremes, ([[1, 0], [1, 0]], MERGED), "column of zeros"),
+        (exercises.extremes, SPLIT, "two tables"),
+        (exercises.extremes, ([[1, -1], [0, 2]], MERGED), "negative"),
+    ],
+)
+def test_wrong(judge, answer, hint, capsys):
+    judge(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert hint in said
+
+
+@pytest.mark.parametrize(
+    ("judge", "stub"),
+    [
+        (exercises.row_score, lambda row: ...),
+        (exercises.both_scores, lambda importance: None),
+        (exercises.normalised_error, lambda predicted, target, guess: ...),
+        (exercises.extremes, ...),
+    ],
+)
+def test_stub_is_not_answered(judge, stub, capsys):
+    judge(stub)
+    assert capsys.readouterr().out.startswith("Not answered yet")
