@@ -1,10 +1,12 @@
 """The two networks of a VAE: encoder q(z|x) and decoder p(x|z). Nothing here about losses."""
 
+import functools
 import itertools
 import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .datasets import ImageSet
 
@@ -109,6 +111,59 @@ def posteriors(model: VAE, data: ImageSet, index: Tensor | None = None, batch_si
         for part in torch.as_tensor(index).split(batch_size)
     ]
     return torch.cat([mean for mean, _ in parts]), torch.cat([log_var for _, log_var in parts])
+
+
+class Stacked(nn.Module):
+    """Copies of M networks of one shape, run side by side: (M, B, ...) -> (M, B, ...).
+
+    The dense layers of all models are one batched matrix product. Their weights lie transposed,
+    (M, in, out), as the product wants them: the gradient then comes in the same layout, and is
+    not copied into another one at every step.
+    """
+
+    def __init__(self, networks: list[nn.Sequential]):
+        super().__init__()
+        self.layers = list(zip(*networks, strict=True))  # a plain list: not trained, written back
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        with torch.no_grad():
+            for same in self._weighted():
+                self.weights.append(torch.stack([_transposed(layer) for layer in same]))
+                self.biases.append(torch.stack([layer.bias for layer in same]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pairs = zip(self.weights, self.biases, strict=True)
+        for same in self.layers:
+            layer = same[0]
+            if isinstance(layer, nn.Linear):
+                weight, bias = next(pairs)
+                x = torch.baddbmm(bias[:, None], x, weight)
+            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                function = F.conv2d if isinstance(layer, nn.Conv2d) else F.conv_transpose2d
+                one = functools.partial(function, stride=layer.stride, padding=layer.padding)
+                x = torch.stack([one(*each) for each in zip(x, *next(pairs), strict=True)])
+            elif isinstance(layer, nn.Flatten):
+                x = x.flatten(2)
+            elif isinstance(layer, nn.Unflatten):
+                x = x.unflatten(2, layer.unflattened_size)
+            else:
+                x = layer(x)
+        return x
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        """Gives the networks that were copied the weights that the copies have now."""
+        for same, weights, biases in zip(self._weighted(), self.weights, self.biases, strict=True):
+            for layer, weight, bias in zip(same, weights, biases, strict=True):
+                _transposed(layer).copy_(weight)
+                layer.bias.copy_(bias)
+
+    def _weighted(self) -> list[tuple[nn.Module, ...]]:
+        return [same for same in self.layers if hasattr(same[0], "weight")]
+
+
+def _transposed(layer: nn.Module) -> Tensor:
+    """A layer's weight as `Stacked` keeps it."""
+    return layer.weight.T if isinstance(layer, nn.Linear) else layer.weight
 
 
 def _conv(shape: tuple[int, int, int], latents: int, hidden: int) -> tuple[nn.Module, nn.Module]:

@@ -1,4 +1,4 @@
-"""`fit`: train one model. Images stay on the device; a killed run goes on where it stopped."""
+"""`fit` trains one model, safe to stop at any moment; `fit_many` trains a stack of them."""
 
 import contextlib
 import csv
@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from . import zoo
 from .datasets import ImageSet, write_whole
-from .models import VAE
+from .models import VAE, Stacked, sample
 from .objectives import Pass, Terms, beta_vae, forward
 
 Objective = Callable[[Pass], Terms]
@@ -93,20 +93,7 @@ def fit(
     Raises ValueError for settings that cannot work, and `Diverged` if the loss stops being a
     number (the last checkpoint is then still good).
     """
-    if steps < 1 or log_every < 1:
-        raise ValueError(f"steps is {steps} and log_every {log_every}; expected at least 1.")
-    if not 2 <= batch_size <= len(data):
-        raise ValueError(
-            f"batch_size is {batch_size}; {data.name!r} has {len(data)} images, "
-            f"so choose from 2 to {len(data)}."
-        )
-    if model.image_shape != data.shape:
-        raise ValueError(
-            f"The model was made for images of {model.image_shape}, but {data.name!r} has "
-            f"{data.shape}. Make it with VAE(image_shape=data.shape)."
-        )
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate is {learning_rate}; it must be positive.")
+    _check(model, data, steps, batch_size, learning_rate, log_every)
     device = model.device
     precision = _precision(precision, device)
     if device.type == "cpu":
@@ -143,6 +130,115 @@ def fit(
     return history
 
 
+def fit_many(
+    models: Sequence[VAE],
+    data: ImageSet,
+    objectives: Sequence[Objective],
+    steps: int = 1000,
+    batch_size: int = 64,
+    seeds: Sequence[int] | None = None,
+    learning_rate: float = 1e-3,
+    precision: str = "auto",
+    log_every: int = 50,
+    progress: bool = True,
+) -> list[History]:
+    """Trains models of one shape together, on one device, and gives each one's history.
+
+    Each model reaches the weights that `fit` would give it with its objective and its seed, up
+    to rounding. One step of all models is one pass, one gradient and one step of Adam: dense
+    layers become batched matrix products. That saves most where a step is short (small models,
+    small batches); large models fill the machine alone.
+
+    objectives, seeds: one for each model; the seeds are 0, 1, 2, ... if not given.
+    There is no checkpoint. An interrupt ends all runs after the step they are in, as in `fit`.
+    If memory runs out, two halves of the stack are trained one after the other, and a line says
+    so. A history's seconds are the model's share of the time, so that its images_per_second are
+    those of the whole stack.
+
+    Raises ValueError for settings that cannot work, and `Diverged` if the loss of any model
+    stops being a number; the models then keep the weights they came with.
+    """
+    models, objectives = list(models), list(objectives)
+    seeds = list(range(len(models)) if seeds is None else seeds)
+    if not models or not len(models) == len(objectives) == len(seeds):
+        raise ValueError(
+            f"There are {len(models)} models, {len(objectives)} objectives and {len(seeds)} "
+            "seeds; expected one objective and one seed for each model."
+        )
+    if len({id(model) for model in models}) < len(models):
+        raise ValueError("A model is there twice; make one for each run.")
+    for model in models:
+        if (model.config, model.device) != (models[0].config, models[0].device):
+            raise ValueError(
+                f"Models in a stack must be alike: one is {model.config} on {model.device}, the "
+                f"first {models[0].config} on {models[0].device}."
+            )
+    _check(models[0], data, steps, batch_size, learning_rate, log_every)
+    precision = _precision(precision, models[0].device)
+    if models[0].device.type == "cpu":
+        keep_freed_memory()
+    runs = [
+        _Run(model, data, objective, batch_size, seed, learning_rate, precision)
+        for model, objective, seed in zip(models, objectives, seeds, strict=True)
+    ]
+    try:
+        _fit_stack(runs, steps, learning_rate, log_every, progress)
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if len(models) == 1 or not _out_of_memory(error):
+            raise
+        half = len(models) // 2
+        print(f"Memory ran out: {len(models)} models go on as {half} and {len(models) - half}.")
+    else:
+        return [run.history for run in runs]
+    rest = (steps, batch_size), (learning_rate, precision, log_every, progress)
+    histories = []
+    for part in (slice(half), slice(half, None)):
+        histories += fit_many(models[part], data, objectives[part], *rest[0], seeds[part], *rest[1])
+    return histories
+
+
+def _fit_stack(runs, steps: int, learning_rate: float, log_every: int, progress: bool) -> None:
+    stack, started = _Stack(runs, learning_rate), time.perf_counter()
+    bar = tqdm(total=steps, unit="step", disable=not progress, dynamic_ncols=True)
+    with bar, _stop_request() as stopping:
+        for step in range(1, steps + 1):
+            every = stack.advance()
+            if step % log_every == 0 or step == steps or stopping.is_set():
+                for run, terms in zip(runs, every, strict=True):
+                    run.log(terms)
+                bar.update(step - bar.n)
+                found = [run.history.records[-1]["distortion"] for run in runs]
+                bar.set_postfix_str(
+                    f"{len(runs)} models, distortion {min(found):.1f} to {max(found):.1f}",
+                    refresh=False,
+                )
+            if stopping.is_set():
+                break
+    stack.write_back()
+    seconds = (time.perf_counter() - started) / len(runs)
+    for run in runs:
+        run.history.seconds, run.history.interrupted = seconds, step < steps
+        run.history.images_per_second = step * run.batch_size / seconds
+
+
+def _check(model, data, steps, batch_size, learning_rate, log_every) -> None:
+    """Raises ValueError for settings that cannot work."""
+    if steps < 1 or log_every < 1:
+        raise ValueError(f"steps is {steps} and log_every {log_every}; expected at least 1.")
+    if not 2 <= batch_size <= len(data):
+        raise ValueError(
+            f"batch_size is {batch_size}; {data.name!r} has {len(data)} images, "
+            f"so choose from 2 to {len(data)}."
+        )
+    if model.image_shape != data.shape:
+        raise ValueError(
+            f"The model was made for images of {model.image_shape}, but {data.name!r} has "
+            f"{data.shape}. Make it with VAE(image_shape=data.shape)."
+        )
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate is {learning_rate}; it must be positive.")
+
+
 class _Run:
     """The moving parts of one training run, all of which a checkpoint keeps."""
 
@@ -172,8 +268,8 @@ class _Run:
             "precision": precision,
         }
 
-    def _batch(self) -> Tensor:
-        """The next images. Epoch e's order depends on the seed and e alone."""
+    def next_index(self) -> Tensor:
+        """The numbers of the next images. Epoch e's order depends on the seed and e alone."""
         per_epoch = len(self.data) // self.batch_size
         epoch, place = divmod(self.step, per_epoch)
         if epoch != self.epoch:
@@ -181,25 +277,26 @@ class _Run:
             generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
             self.epoch = epoch
             self.order = torch.randperm(len(self.data), generator=generator)
-        index = self.order[place * self.batch_size : (place + 1) * self.batch_size]
-        return self.data.images(index).to(self.model.device)
+        return self.order[place * self.batch_size : (place + 1) * self.batch_size]
 
-    def _whole(self) -> tuple[Tensor, Tensor]:
-        """The posteriors of all images, with their gradient."""
+    def all_images(self) -> Tensor:
         if len(self.data) > 20_000:
             raise ValueError(
                 f"The exact estimator encodes all {len(self.data):,} images at every step; "
                 "with more than 20,000 choose estimator='stratified'."
             )
-        images = self.data.images(torch.arange(len(self.data))).to(self.model.device)
+        return self.data.images(torch.arange(len(self.data))).to(self.model.device)
+
+    def _whole(self) -> tuple[Tensor, Tensor]:
+        """The posteriors of all images, with their gradient."""
         with self.autocast:
-            return self.model.encode(images)
+            return self.model.encode(self.all_images())
 
     def advance(self) -> Terms:
         """One step of the optimiser."""
         out = forward(
             self.model,
-            self._batch(),
+            self.data.images(self.next_index()).to(self.model.device),
             len(self.data),
             self.noise,
             self.step,
@@ -207,25 +304,42 @@ class _Run:
             self._whole,
             self.memory,
         )
-        terms = self.objective(out)
+        terms = self.terms(out)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()
         self.optimiser.step()
+        self.count(terms)
+        return terms
+
+    def terms(self, out: Pass) -> Terms:
+        """The objective's terms. It may refuse codes that are no numbers before `log` sees them."""
+        try:
+            return self.objective(out)
+        except ValueError as error:
+            if bool(out.mean.isfinite().all() & out.log_var.isfinite().all()):
+                raise
+            raise self._diverged("A code is nan or infinite") from error
+
+    def count(self, terms: Terms) -> None:
+        """Takes note of a step that was done."""
         self.step += 1
         self.window_steps += 1
+        out = terms.out
         self.window += torch.stack((terms.loss, out.distortion, out.rate)).detach()
-        return terms
 
     def log(self, terms: Terms) -> None:
         loss, distortion, rate = (self.window / self.window_steps).tolist()
         if not math.isfinite(loss):
-            raise Diverged(
-                f"The loss is {loss} at step {self.step}. Use a smaller learning rate "
-                f"(it is {self.settings['learning_rate']}), or a smaller beta."
-            )
+            raise self._diverged(f"The loss is {loss}")
         record = {"step": self.step, **terms.values()}
         self.history.records.append(record | {"loss": loss, "distortion": distortion, "rate": rate})
         self._clear_window()
+
+    def _diverged(self, what: str) -> Diverged:
+        return Diverged(
+            f"{what} at step {self.step}. Use a smaller learning rate "
+            f"(it is {self.settings['learning_rate']}), or a smaller beta."
+        )
 
     def _clear_window(self) -> None:
         self.window, self.window_steps = torch.zeros(3, device=self.model.device), 0
@@ -236,6 +350,8 @@ class _Run:
             tensors |= {f"adam.{number}.{key}": value for key, value in state.items()}
         tensors |= {f"memory.{key}": value for key, value in self.memory.items()}
         tensors["noise"] = self.noise.get_state()
+        if not all(bool(value.isfinite().all()) for value in tensors.values()):
+            raise self._diverged("A weight is nan or infinite")  # the next loss would show it
         notes = {"settings": self.settings, "step": self.step, "records": self.history.records}
         zoo.write(path, tensors, notes | {"seconds": self.history.seconds})
 
@@ -264,6 +380,74 @@ class _Run:
         self.noise.set_state(tensors["noise"])
         self.step = notes["step"]
         self.history.records, self.history.seconds = notes["records"], notes["seconds"]
+
+
+class _Stack:
+    """The networks of several runs as one, with one optimiser."""
+
+    def __init__(self, runs: list[_Run], learning_rate: float):
+        self.runs = runs
+        self.encoder = Stacked([run.model.encoder for run in runs])
+        self.decoder = Stacked([run.model.decoder for run in runs])
+        device = runs[0].model.device
+        self.optimiser = torch.optim.Adam(
+            [*self.encoder.parameters(), *self.decoder.parameters()],
+            lr=learning_rate,
+            fused=device.type in ("cpu", "cuda") or None,
+        )
+
+    def _encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (M, B, C, H, W) -> mean and log variance (M, B, J), float32."""
+        with self.runs[0].autocast:
+            return self.encoder(images).float().chunk(2, dim=2)
+
+    def advance(self) -> list[Terms]:
+        """One step of every run. Its loss is a sum, so a model's gradient is its own alone."""
+        runs, first = self.runs, self.runs[0]
+        index = torch.cat([run.next_index() for run in runs])
+        images = first.data.images(index).to(first.model.device)
+        images = images.unflatten(0, (len(runs), first.batch_size))
+        mean, log_var = self._encode(images)
+        codes = [sample(mean[m], log_var[m], run.noise) for m, run in enumerate(runs)]
+        with first.autocast:
+            out = self.decoder(torch.stack(codes)).float()
+
+        @functools.cache
+        def everything() -> tuple[Tensor, Tensor]:
+            return self._encode(first.all_images().expand(len(runs), *[-1] * 4))
+
+        every = []
+        for m, (run, *parts) in enumerate(
+            zip(runs, images, out, mean, log_var, codes, strict=True)
+        ):
+            passed = Pass(
+                *parts,
+                len(run.data),
+                run.step,
+                run.model.likelihood,
+                run.model.noise,
+                lambda m=m: tuple(part[m] for part in everything()),
+                run.memory,
+            )
+            every.append(run.terms(passed))
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.stack([terms.loss for terms in every]).sum().backward()
+        self.optimiser.step()
+        for run, terms in zip(runs, every, strict=True):
+            run.count(terms)
+        return every
+
+    def write_back(self) -> None:
+        """Gives the models their weights."""
+        self.encoder.write_back()
+        self.decoder.write_back()
+        for run in self.runs:
+            run.model.eval()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """torch has a class for this on a GPU; on a processor there is only the message."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def describe(objective: Objective) -> dict[str, Any]:
