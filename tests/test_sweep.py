@@ -193,6 +193,21 @@ class TestTable:
         with pytest.raises(ValueError, match=r"no table.*dvae_helpers sweep"):
             sweep.read_table(tmp_path / "none.csv")
 
+    def test_the_one_of_the_course_is_whole(self):
+        table = sweep.read_table(
+            Path(__file__).parents[1] / "data" / "sweeps" / "small_sprites.csv"
+        )
+        assert tuple(table) == sweep.COLUMNS
+        keys = set(zip(table["objective"], table["beta"], table["seed"], strict=True))
+        betas = (1, 2, 4, 8, 16, 32)
+        assert keys == {
+            (name, beta, s)
+            for name in ("beta_vae", "beta_tcvae")
+            for beta in betas
+            for s in range(5)
+        }
+        assert len(table["beta"]) == 60
+
 
 WORDS = ["sweep", "--objectives", "beta_vae", "beta_tcvae", "--betas", "5", "--seeds", "2"]
 WORDS += ["--hidden", "16", "--latents", "3", "--steps", "12", "--batch-size", "32"]
