@@ -500,32 +500,6 @@ def spare_budget(answer: Any) -> None:
 
 
 @_judge
-def price_of_budget(answer: Any) -> None:
-    """price_of_budget(variances, sigma2, budget) -> the beta whose best model has that rate."""
-    generator = torch.Generator().manual_seed(31)
-    for size, sigma2, level in ((4, 0.3, 0.6), (6, 2.0, 0.15), (3, 0.1, 1.1)):
-        variances = 2 * torch.rand(size, generator=generator).double() + 0.02
-        level = min(level, 0.9 * float(variances.max()))
-        budget = float(0.5 * (variances / level).log().clamp(min=0).sum())
-        beta = level / sigma2
-        what = (
-            f"for {size} variances, sigma2 {sigma2:g} and a budget of {budget:.3f} nats, your beta"
-        )
-        result = _call(answer, variances, sigma2, budget)
-        try:
-            value = float(result)
-        except (TypeError, ValueError, RuntimeError):
-            raise _Wrong(f"expected one number, but got {type(result).__name__}.") from None
-        if abs(value - level) < 1e-3 * level:
-            raise _Wrong(f"{what} is the water level: divide it by sigma2.")
-        below = variances.log().mean() - 2 * budget / size  # the level if all directions counted
-        drowned = float(below.exp()) / sigma2
-        if abs(value - drowned) < 1e-3 * beta < abs(drowned - beta):
-            raise _Wrong(f"{what} counts directions under water: their rate is 0, not negative.")
-        _number(value, beta, 2e-3 * beta, what)
-
-
-@_judge
 def constrained_step(answer: Any) -> None:
     """constrained_step(distortion, kl, beta, budget, eta) -> the loss, and the next beta."""
     generator = torch.Generator().manual_seed(32)

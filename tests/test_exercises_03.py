@@ -19,28 +19,6 @@ def filling(variances, beta, sigma2, lost=None, rates=None):
     return right[0] if lost is None else lost, right[1] if rates is None else rates
 
 
-def right_price(variances, sigma2, budget):
-    low, high = 1e-9, 1e9
-    for _ in range(200):
-        beta = math.sqrt(low * high)
-        over = right_filling(variances, beta, sigma2)[1].sum() > budget
-        low, high = (beta, high) if over else (low, beta)
-    return beta
-
-
-def price_by_ascent(variances, sigma2, budget):
-    """The same by dual ascent on log beta: another road, the same place."""
-    beta = 1.0
-    for _ in range(3000):
-        rate = float(right_filling(variances, beta, sigma2)[1].sum())
-        beta *= math.exp(0.2 * (rate - budget))
-    return beta
-
-
-def price_without_water(variances, sigma2, budget):
-    return math.exp(float(variances.log().mean()) - 2 * budget / len(variances)) / sigma2
-
-
 def right_step(distortion, kl, beta, budget, eta):
     rate = kl.sum(1).mean()
     return distortion + beta * rate, max(0.0, beta + eta * (float(rate.detach()) - budget))
@@ -75,8 +53,6 @@ def with_graph(distortion, kl, beta, budget, eta):
         (exercises.water_filling, lambda *inputs: list(right_filling(*inputs))),
         (exercises.spare_budget, "b"),
         (exercises.spare_budget, " B"),
-        (exercises.price_of_budget, right_price),
-        (exercises.price_of_budget, price_by_ascent),
         (exercises.constrained_step, right_step),
         (exercises.constrained_step, step(loss=lambda d, b, r: d + b * (r - 7.0))),
     ],
@@ -127,10 +103,6 @@ def test_right(judge, answer, capsys):
         (exercises.spare_budget, "c", "price"),
         (exercises.spare_budget, "d", "slackness"),
         (exercises.spare_budget, "e", "choose one of a, b, c, d"),
-        (exercises.price_of_budget, lambda v, s, d: s * right_price(v, s, d), "divide it"),
-        (exercises.price_of_budget, price_without_water, "under water"),
-        (exercises.price_of_budget, lambda v, s, d: 2 * right_price(v, s, d), "too large"),
-        (exercises.price_of_budget, lambda v, s, d: v, "one number"),
         (exercises.constrained_step, lambda d, kl, *rest: d + kl.sum(), "two things"),
         (exercises.constrained_step, step(rate=lambda kl: kl.mean()), "mean over latents"),
         (exercises.constrained_step, step(rate=lambda kl: kl.sum()), "sum over images"),
@@ -168,7 +140,6 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.price_by_hand, ...),
         (exercises.water_filling, lambda variances, beta, sigma2: ...),
         (exercises.spare_budget, ...),
-        (exercises.price_of_budget, lambda variances, sigma2, budget: None),
         (exercises.constrained_step, lambda distortion, kl, beta, budget, eta: ...),
     ],
 )
