@@ -69,7 +69,7 @@ def dci(
         Real-valued ones only for lasso and forest. Both take the values as numbers: the order
         of a nominal factor's values (such as shape) then matters; boosting knows no order.
     seed: of the split into rows to fit and rows to test (the share `test`), and of the trees.
-    jobs: factors that are fitted at once (default: one for each processor core).
+    jobs: factors that are fitted at once (default: torch.get_num_threads()).
 
     Raises ValueError for NaN, one latent, one factor, a factor with one value, too few rows.
     """

@@ -7,6 +7,7 @@ the errors of DCI's regressors.
 import csv
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -295,34 +296,25 @@ def score(
     parts = index.split(-(-images // 20))
     with tqdm(total=len(parts) + len(regressors) + 7, disable=not progress) as bar:
 
-        def step(name: str):
+        def step(name: str, work: Callable, *inputs, **settings):
             bar.set_description(name)
+            result = work(*inputs, **settings)
             bar.update()
+            return result
 
-        encoded = []
-        for part in parts:
-            encoded.append(posteriors(model, data, part))
-            step("encoding")
+        encoded = [step("encoding", posteriors, model, data, part) for part in parts]
         mean, log_var = (torch.cat(half) for half in zip(*encoded, strict=True))
         factors = data.classes(index)
-        values = {"mig_exact": mig_exact(mean, log_var, factors).score}
-        step("exact MIG")
+        values = {"mig_exact": step("exact MIG", mig_exact, mean, log_var, factors).score}
         codes, factors = mean[some.to(mean.device)].cpu(), factors.cpu()[some]
-        values["mig"] = mig(codes, factors).score
-        step("MIG")
+        values["mig"] = step("MIG", mig, codes, factors).score
         for regressor in regressors:
-            result = dci(codes, factors, regressor, seed)
+            result = step(f"DCI, {regressor}", dci, codes, factors, regressor, seed)
             for name in ("disentanglement", "completeness", "informativeness"):
                 values[f"dci_{regressor}_{name}"] = getattr(result, name)
-            step(f"DCI, {regressor}")
-        values["sap"] = sap(codes, factors, seed=seed)
-        step("SAP")
-        for function in (beta_vae_score, factor_vae_score):
-            values[function.__name__] = function(codes, factors, seed=seed)
-            step(function.__name__)
-        values["modularity"] = modularity(codes, factors)
-        step("modularity")
-        values["explicitness"] = explicitness(codes, factors, seed)
-        step("explicitness")
+        for function in (sap, beta_vae_score, factor_vae_score):
+            values[function.__name__] = step(function.__name__, function, codes, factors, seed=seed)
+        values["modularity"] = step("modularity", modularity, codes, factors)
+        values["explicitness"] = step("explicitness", explicitness, codes, factors, seed)
     about = {"data": data.name, "images": images, "of": len(data), "rows": len(some), "seed": seed}
     return Scores(values, about)

@@ -1,4 +1,4 @@
-"""Sliders over pure functions: the widgets only show what `figures.traverse` returns."""
+"""Sliders over pure functions: the widgets only show what these return."""
 
 import io
 import math

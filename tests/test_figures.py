@@ -254,3 +254,23 @@ class TestRateDistortion:
         sizes = [dots.get_sizes()[0] for dots in right.collections]
         assert sizes[1] > sizes[0] == sizes[2]
         assert [text.get_color() == figures.RED for text in right.texts] == [False, True, False]
+
+
+def test_a_matrix_shows_every_number_and_stays_legible_on_dark_cells():
+    table = torch.tensor([[0.0, 1.0, 0.25], [0.5, 0.9, 0.1]], dtype=torch.float64)
+    figure, axes = plt.subplots()
+    figures.matrix(axes, table, ["a", "b"], ["p", "q", "r"], "A title")
+    assert [text.get_text() for text in axes.texts] == [
+        "0.00",
+        "1.00",
+        "0.25",
+        "0.50",
+        "0.90",
+        "0.10",
+    ]
+    colours = [text.get_color() for text in axes.texts]
+    assert colours == ["black", "white", "black", "black", "white", "black"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["p", "q", "r"]
+    figures.matrix(axes, torch.zeros(2, 3), ["a", "b"], ["p", "q", "r"])  # nothing to divide by
+    plt.close(figure)
