@@ -332,6 +332,21 @@ def test_scores_of_any_table_lie_between_0_and_1_and_ignore_order_and_scale(seed
     assert metrics.importance_scores(table.T)[3].sum() == pytest.approx(float(table.any()))
 
 
+def test_d_and_c_follow_the_published_protocol_for_trees():
+    """scipy's entropies of importances + 1e-11; columns sum to 1, as those of trees do."""
+    from scipy.stats import entropy
+
+    random = np.random.default_rng(12)
+    table = random.exponential(size=(7, 4)) ** 3
+    table[2] = 0.0
+    table /= table.sum(0)
+    per_latent = 1 - entropy(table.T + 1e-11, base=4)
+    per_factor = 1 - entropy(table + 1e-11, base=7)
+    d, c, *_ = metrics.importance_scores(table)
+    assert d == pytest.approx((table.sum(1) / table.sum()) @ per_latent, abs=1e-8)
+    assert c == pytest.approx((table.sum(0) / table.sum()) @ per_factor, abs=1e-8)
+
+
 def test_boosting_takes_importances_and_accuracy_from_a_default_classifier():
     from sklearn.ensemble import GradientBoostingClassifier
 
