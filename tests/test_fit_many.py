@@ -182,6 +182,23 @@ class TestOutOfMemory:
         assert max(differences(one_by_one, together)) < 2e-5
         assert [len(history) for history in histories] == [3] * 5
 
+    def test_after_an_interrupt_the_other_half_is_not_trained(self, monkeypatch):
+        advance = training._Stack.advance
+
+        def small(self):
+            if len(self.runs) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            signal.raise_signal(signal.SIGINT)
+            return advance(self)
+
+        monkeypatch.setattr(training._Stack, "advance", small)
+        made, data = several(count=2)
+        twins, _ = several(count=2)
+        histories = stacked(made, data, 6, GOALS[:2], [0, 1])
+        assert [history.interrupted for history in histories] == [True, True]
+        assert [len(history) for history in histories] == [1, 0]
+        assert differences(made, twins)[1] == 0
+
     def test_one_model_alone_gives_the_error_and_so_does_another_error(self, monkeypatch):
         def fail(error):
             def advance(self):
