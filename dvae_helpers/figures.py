@@ -74,12 +74,14 @@ def traverse(
     """What `decode` draws when latent j of one code takes each value: (V, C, H, W).
 
     decode: codes (V, J) -> images (V, C, H, W). z: (J,), which is not changed. values: (V,).
-    Raises ValueError if j is not a latent of z, or a value is NaN or infinite.
+    Raises ValueError if j is not a latent of z, or a number of z or values is NaN or infinite.
     """
     if z.ndim != 1:
         raise ValueError(f"z has shape {tuple(z.shape)}; expected one code of shape (J,).")
     if not 0 <= j < len(z):
         raise ValueError(f"There is no latent {j}; this code has latents 0 to {len(z) - 1}.")
+    if not z.isfinite().all():
+        raise ValueError(f"z is {z.tolist()}; every number of a code must be finite.")
     values = torch.as_tensor(values, dtype=z.dtype, device=z.device)
     if values.ndim != 1 or not len(values) or not values.isfinite().all():
         raise ValueError(f"values is {values.tolist()}; expected a list of finite numbers.")
@@ -146,7 +148,9 @@ def traversal_grid(
     latents = range(len(z)) if latents is None else latents
     rows = [traverse(model.pictures, z.to(model.device), j, values) for j in latents]
     height, width = 0.95 * len(rows) + 0.8, 0.95 * len(values) + 1.4
-    figure, axes = plt.subplots(len(rows), len(values), figsize=(width, height), squeeze=False)
+    figure, axes = plt.subplots(
+        len(rows), len(values), figsize=(width, height), squeeze=False, layout="constrained"
+    )
     for row, (images, j) in enumerate(zip(rows, latents, strict=True)):
         for column, image in enumerate(images):
             draw(axes[row, column], image)

@@ -65,7 +65,8 @@ class VAE(nn.Module):
             torch.manual_seed(seed)
             build = _conv if architecture == "conv" else _dense
             self.encoder, self.decoder = build(image_shape, latents, hidden)
-            self.apply(_keep_scale)
+            if architecture == "dense":
+                self.apply(_keep_scale)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) -> mean (B, J) and log variance (B, J) of q(z|x), float32."""
@@ -203,19 +204,14 @@ def _dense(shape: tuple[int, int, int], latents: int, hidden: int) -> tuple[nn.M
 def _keep_scale(module: nn.Module) -> None:
     """Random weights under which a signal keeps its size from layer to layer (He et al., 2015).
 
-    torch's own start shrinks it about six-fold in variance at each ReLU layer. The code then
-    hardly reaches the pixels, and training stands still for thousands of steps.
+    For dense models only. With torch's own start, which shrinks the signal at each layer, they
+    stand still for thousands of steps. Convolutional models need that small start: they then
+    find few directions first, one for x and one for y. With this one they find several at once,
+    and often share the position between three or four latents for the rest of the run.
     """
     if isinstance(module, nn.Linear):
-        inputs = module.in_features
-    elif isinstance(module, nn.Conv2d):
-        inputs = module.in_channels * 16
-    elif isinstance(module, nn.ConvTranspose2d):
-        inputs = module.in_channels * 4  # a kernel of 4x4 and stride 2: 4 places reach a pixel
-    else:
-        return
-    nn.init.normal_(module.weight, std=math.sqrt(2 / inputs))
-    nn.init.zeros_(module.bias)
+        nn.init.normal_(module.weight, std=math.sqrt(2 / module.in_features))
+        nn.init.zeros_(module.bias)
 
 
 def _layers(widths: list[int], activation: type[nn.Module]) -> list[nn.Module]:

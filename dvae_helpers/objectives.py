@@ -133,25 +133,15 @@ def beta_vae(out: Pass, beta: float = 4.0) -> Terms:
     return Terms(out.distortion + out.rate + (beta - 1) * out.rate, out)
 
 
-def beta_tcvae(
-    out: Pass,
-    beta: float = 6.0,
-    estimator: str = "stratified",
-    start: float = 1.0,
-    warm_up: int = 0,
-) -> Terms:
+def beta_tcvae(out: Pass, beta: float = 6.0, estimator: str = "stratified") -> Terms:
     """Chen et al. (2018), Eq. 4 with alpha = gamma = 1: beta on the total correlation alone.
 
     MI + beta TC + dimension-wise KL = rate + (beta - 1) TC; the rate is in closed form.
     estimator: of the TC: "stratified", "weighted" or "exact" (for small data sets: it encodes
     all images at every step).
-    start, warm_up: not in the paper. Over the first `warm_up` steps the whole rate has a weight
-    that falls from `start` to 1, so that latents wake one after another. Without it, several
-    latents wake at once and often share the position between them for the rest of the run.
     """
     parts = out.parts if estimator == "stratified" else out.split(estimator)
-    weight = start ** max(0.0, 1 - out.step / warm_up) if warm_up else 1.0
-    return Terms(out.distortion + weight * out.rate + (beta - 1) * parts.total_correlation, out)
+    return Terms(out.distortion + out.rate + (beta - 1) * parts.total_correlation, out)
 
 
 def dip_vae(

@@ -92,14 +92,11 @@ def test_the_seed_fixes_the_weights_and_the_global_generator_is_left_alone():
     assert not any(torch.equal(first[key], other[key]) for key in weights)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "shape"),
-    [("conv", (1, 64, 64)), ("conv", (3, 8, 8)), ("dense", (1, 64, 64)), ("dense", (1, 5, 9))],
-)
-def test_the_first_weights_let_codes_reach_pixels_and_images_reach_codes(architecture, shape):
+@pytest.mark.parametrize("shape", [(1, 64, 64), (3, 8, 8), (1, 5, 9)])
+def test_the_first_dense_weights_let_codes_reach_pixels_and_images_reach_codes(shape):
     """Spread over images or codes, not over pixels or latents: what a constant would lack."""
     for seed in range(2):
-        model = VAE(shape, latents=10, architecture=architecture, seed=seed)
+        model = VAE(shape, latents=10, architecture="dense", seed=seed)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             out = model.decode(torch.randn(50, 10, generator=generator))

@@ -377,13 +377,3 @@ class TestGeco:
         history = training.fit(model, tiny, objective, 1200, **settings)
         assert history["distortion"][-4:].mean() == pytest.approx(15.2, abs=0.15)
         assert history["rate"][-4:].mean() > 0.3
-
-
-@pytest.mark.parametrize(
-    ("step", "weight"), [(0, 40.0), (500, math.sqrt(40)), (1000, 1), (7000, 1)]
-)
-def test_the_warm_up_of_beta_tcvae_weighs_the_rate_less_and_less(step, weight):
-    out = make_pass(step=step)
-    plain = beta_tcvae(out, beta=3).loss
-    warm = beta_tcvae(out, beta=3, start=40, warm_up=1000).loss
-    assert torch.isclose(warm, plain + (weight - 1) * out.rate)
