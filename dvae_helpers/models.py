@@ -173,21 +173,18 @@ def _conv(shape: tuple[int, int, int], latents: int, hidden: int) -> tuple[nn.Mo
     depth = round(math.log2(height / 4)) if height >= 4 else 0
     if height != width or depth < 1 or 4 * 2**depth != height:
         raise ValueError(f'"conv" needs square images of 8, 16, 32, 64, ... pixels, not {shape}.')
+    widths = [channels, *[32] * depth]
     down: list[nn.Module] = []
-    up: list[nn.Module] = []
-    for layer in range(depth):
-        inside = channels if layer == 0 else 32
-        down += [nn.Conv2d(inside, 32, 4, stride=2, padding=1), nn.ReLU()]
-        up = [nn.ConvTranspose2d(32, inside, 4, stride=2, padding=1), nn.ReLU(), *up]
+    for inside, outside in itertools.pairwise(widths):
+        down += [nn.Conv2d(inside, outside, 4, stride=2, padding=1), nn.ReLU()]
     encoder = nn.Sequential(
         *down, nn.Flatten(), *_layers([32 * 16, hidden, hidden, 2 * latents], nn.ReLU)
     )
-    decoder = nn.Sequential(
-        *_layers([latents, hidden, hidden, 32 * 16], nn.ReLU),
-        nn.ReLU(),
-        nn.Unflatten(1, (32, 4, 4)),
-        *up[:-1],  # no ReLU after the last layer
-    )
+    dense = _layers([latents, hidden, hidden, 32 * 16], nn.ReLU)
+    up: list[nn.Module] = []
+    for inside, outside in itertools.pairwise(reversed(widths)):
+        up += [nn.ReLU(), nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1)]
+    decoder = nn.Sequential(*dense, up[0], nn.Unflatten(1, (32, 4, 4)), *up[1:])
     return encoder, decoder
 
 
