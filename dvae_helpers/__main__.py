@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     _add_train(commands)
     _add_sweep(commands)
     _add_score(commands)
+    slides = commands.add_parser("slides", help="turn notebooks into slides that need no network")
+    slides.add_argument("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
+    slides.add_argument("--out", default="slides", help="folder of the decks (default: slides)")
     bench = commands.add_parser("bench", help="measure training and drawing speed")
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
@@ -31,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _sweep(options)
         if options.command == "score":
             return _score(options)
+        if options.command == "slides":
+            return _slides(options)
         from . import bench as speed
 
         speed.main(options.objective, options.seconds, options.turns)
@@ -263,6 +268,17 @@ def _score(options) -> int:
     )
     table, content = scores.write(options.out or f"runs/{options.name}")
     print(f"{options.name}\n{scores.text()}\n\nWritten to {table} and {content}.")
+    return 0
+
+
+def _slides(options) -> int:
+    from . import slides
+
+    out = Path(options.out)
+    decks = slides.build(options.names, out)
+    for deck in decks:
+        print(f"{deck}  {deck.stat().st_size / 1e6:.1f} MB")
+    print(f"Open {out / 'index.html'} in a browser.")
     return 0
 
 

@@ -1,0 +1,169 @@
+"""Slide decks of the notebooks: one file each, which needs no network to be shown."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import nbformat
+from nbconvert import SlidesExporter
+from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+from traitlets.config import Config
+
+REVEAL, MATHJAX = ("reveal.js", "4.6.1"), ("mathjax", "3.2.2")
+_ROOT = Path(__file__).parents[1]
+_TEMPLATE = Path(__file__).parent / "deck"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+
+
+def build(
+    names: Sequence[str] = (), out: Path = _ROOT / "slides", notebooks: Path = _ROOT / "notebooks"
+) -> list[Path]:
+    """Writes NAME.slides.html for each of the notebooks named (default: all), and index.html.
+
+    The index lists every deck in the folder `out`. Raises ValueError for an unknown name, and
+    if reveal.js and MathJax are neither here nor to be had.
+    """
+    found = {path.stem: path for path in sorted(notebooks.glob("*.ipynb"))}
+    if unknown := [name for name in names if name not in found]:
+        raise ValueError(
+            f"There is no notebook {unknown[0]!r} in {notebooks}; choose from {', '.join(found)}."
+        )
+    parts = fetch()
+    out.mkdir(parents=True, exist_ok=True)
+    decks = []
+    for name in names or found:
+        deck = out / f"{name}.slides.html"
+        deck.write_text(deck_html(nbformat.read(found[name], as_version=4), parts), "utf-8")
+        decks.append(deck)
+    _write_index(out, found)
+    return decks
+
+
+def fetch(folder: Path = _ROOT / "slides" / "node_modules") -> Path:
+    """The folder of reveal.js and MathJax in their exact versions; npm fetches them once."""
+    wanted = [f"{name}@{version}" for name, version in (REVEAL, MATHJAX)]
+    if all(_version(folder / name) == version for name, version in (REVEAL, MATHJAX)):
+        return folder
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ValueError(
+            f"The slides need {' and '.join(wanted)}, which npm fetches once, and there is no npm "
+            "here. Install Node.js (https://nodejs.org, or: apt install npm), then try again."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    command = [npm, "install", "--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit"]
+    command += ["--no-fund", "--fetch-retries=1", "--fetch-timeout=30000"]
+    command += ["--fetch-retry-mintimeout=1000", "--prefix", str(folder.parent), *wanted]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if "npm error" in line]
+        raise ValueError(
+            f"npm could not fetch {' and '.join(wanted)}. The first time, the slides need the "
+            "network; connect and try again. npm said: " + " ".join(said[:3])
+        )
+    return folder
+
+
+def _version(package: Path) -> str | None:
+    about = package / "package.json"
+    return json.loads(about.read_text("utf-8"))["version"] if about.is_file() else None
+
+
+def deck_html(notebook: NotebookNode, parts: Path) -> str:
+    """A notebook as one page of slides; cells that are skipped and solutions are left out."""
+    title = _title(notebook)
+    shown = shown_cells(notebook)
+    scripts = [
+        (_TEMPLATE / "mathjax.js"),
+        parts / MATHJAX[0] / "es5" / "tex-svg.js",
+        parts / REVEAL[0] / "dist" / "reveal.js",
+        parts / REVEAL[0] / "plugin" / "notes" / "notes.js",
+        _TEMPLATE / "deck.js",
+    ]
+    styles = [
+        (parts / REVEAL[0] / "dist" / "reveal.css").read_text("utf-8"),
+        HtmlFormatter(style="default").get_style_defs(".highlight"),
+        (_TEMPLATE / "deck.css").read_text("utf-8"),
+    ]
+    exporter = SlidesExporter(
+        template_name=_TEMPLATE.name,
+        extra_template_basedirs=[str(_TEMPLATE.parent)],
+        config=Config({"CSSHTMLHeaderPreprocessor": {"enabled": False}}),
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    deck = {
+        "title": title,
+        "style": "\n".join(styles),
+        # A script ends at the first "</script", wherever that stands.
+        "scripts": [re.sub(r"</(script)", r"<\\/\1", path.read_text("utf-8")) for path in scripts],
+    }
+    page, _ = exporter.from_notebook_node(shown, resources={"deck": deck})
+    return page
+
+
+def shown_cells(notebook: NotebookNode) -> NotebookNode:
+    """A copy with the cells that belong on slides; links lead to decks, widgets are pictures."""
+    copy = deepcopy(notebook)
+    state = copy.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
+    copy.cells = [
+        cell
+        for cell in copy.cells
+        if "solution" not in cell.metadata.get("tags", [])
+        and cell.metadata.get("slideshow", {}).get("slide_type") != "skip"
+    ]
+    for cell in copy.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.slides.html)", cell.source)
+        for output in cell.get("outputs", []):
+            if _WIDGET in output.get("data", {}):
+                output.data = {"text/html": _still(output.data[_WIDGET]["model_id"], state)}
+    return copy
+
+
+def _still(widget: str, state: dict) -> str:
+    """The pictures inside a widget as it was saved; nothing for a progress bar."""
+    pictures, seen, waiting = [], set(), [widget]
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen or name not in state:
+            continue
+        seen.add(name)
+        model = state[name]
+        if model["model_name"] == "ImageModel":
+            pictures += [part["data"] for part in model.get("buffers", [])]
+        waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(model["state"].get("children", [])))
+    if not pictures:
+        return ""
+    images = "".join(
+        f'<img alt="a picture of the widget, as saved" src="data:image/png;base64,{data}">'
+        for data in (picture.replace("\n", "") for picture in pictures)
+    )
+    words = "In the notebook this is live: move its sliders there."
+    return f'<div class="pictures">{images}</div><p class="live">{words}</p>'
+
+
+def _title(notebook: NotebookNode) -> str:
+    """The first heading."""
+    for cell in notebook.cells:
+        if match := re.search(r"^# (.+)$", cell.source, re.M):
+            return match[1].strip()
+    raise ValueError("The notebook has no heading '# ...' to name its slides.")
+
+
+def _write_index(out: Path, notebooks: dict[str, Path]) -> None:
+    rows = []
+    for name, path in notebooks.items():
+        if (out / f"{name}.slides.html").is_file():
+            title = html.escape(_title(nbformat.read(path, as_version=4)))
+            rows.append(f'<li><a href="{name}.slides.html">{title}</a></li>')
+    page = (_TEMPLATE / "contents.html").read_text("utf-8")
+    (out / "index.html").write_text(page.replace("{{ rows }}", "\n".join(rows)), "utf-8")

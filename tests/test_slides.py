@@ -1,0 +1,259 @@
+"""The slides: what they leave out, and every deck looked at in a real browser without network."""
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from dvae_helpers import __main__ as command_line
+from dvae_helpers import slides
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
+
+# Every slide is shown in turn, with its fragments; what reaches over an edge is reported.
+OVERFLOWS = """() => {
+const frame = document.querySelector('.slides').getBoundingClientRect();
+return [...document.querySelectorAll('.slides > section > section')].flatMap(slide => {
+  const {h, v} = Reveal.getIndices(slide);
+  Reveal.slide(h, v);
+  slide.querySelectorAll('.fragment').forEach(part => part.classList.add('visible'));
+  const over = [...slide.querySelectorAll('*')].filter(part => {
+    const box = part.getBoundingClientRect();
+    return box.width > 0 && !part.closest('aside, mjx-assistive-mml')
+      && (box.bottom > frame.bottom || box.right > frame.right || box.left < frame.left);
+  });
+  const words = slide.textContent.trim().slice(0, 40);
+  const wide = slide.scrollWidth > slide.clientWidth;
+  return over.length || wide ? [`slide ${h}.${v} overflows: ${words}`] : [];
+})}"""
+UNRENDERED = r"""() => {
+  const wrong = [...document.querySelectorAll('[data-mml-node=merror]')].map(e => e.textContent);
+  for (const part of document.querySelectorAll('.slides .jp-MarkdownOutput')) {
+    const copy = part.cloneNode(true);
+    copy.querySelectorAll('code, pre, mjx-container').forEach(inside => inside.remove());
+    if (/\$|\\[a-zA-Z([]/.test(copy.textContent)) wrong.push(copy.textContent.trim());
+  }
+  return wrong.map(text => `formula not set: ${text.slice(0, 80)}`);
+}"""
+SMALLEST = """() => Math.min(...[...document.querySelectorAll('.slides pre')]
+  .map(block => parseFloat(getComputedStyle(block).fontSize)))"""
+
+
+@pytest.fixture(scope="module")
+def parts():
+    try:
+        return slides.fetch()
+    except ValueError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, offline=True)
+    yield context.new_page()
+    context.close()
+
+
+def problems(page, path: Path) -> list[str]:
+    """What is wrong with a deck, as lines: errors, requests, formulas, overflowing slides."""
+    found = []
+
+    def request(asked):
+        if asked.url != path.as_uri() and not asked.url.startswith("data:"):
+            found.append(f"request: {asked.url[:80]}")
+
+    def message(said):
+        if said.type in ("error", "warning"):
+            found.append(f"console: {said.text[:200]}")
+
+    page.on("request", request)
+    page.on("pageerror", lambda error: found.append(f"script error: {error}"))
+    page.on("console", message)
+    page.goto(path.as_uri())
+    page.evaluate("() => deck.ready")
+    return found + page.evaluate(UNRENDERED) + page.evaluate(OVERFLOWS)
+
+
+def cell(make, source, kind="slide", **more):
+    return make(source, metadata={"slideshow": {"slide_type": kind}}, **more)
+
+
+def html_output(content):
+    return [new_output("display_data", {"text/html": content})]
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in NOTEBOOKS])
+def test_a_deck_is_whole_fits_and_asks_the_network_for_nothing(path, parts, page, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    deck = tmp_path / "deck.html"
+    deck.write_text(slides.deck_html(notebook, parts), "utf-8")
+    assert deck.stat().st_size < 5e6
+    assert problems(page, deck) == []
+    assert page.evaluate("() => document.querySelectorAll('mjx-container svg').length") > 0
+    assert page.evaluate("() => document.querySelectorAll('aside.notes').length") > 0
+    assert page.evaluate(SMALLEST) >= 15
+    # Long slides were cut: nothing of the code may be lost, and nothing told too early.
+    shown = "".join(page.evaluate("() => document.querySelector('.slides').textContent").split())
+    for one in notebook.cells:
+        if one.cell_type == "code":
+            hidden = "solution" in one.metadata.get("tags", [])
+            hidden |= one.metadata.slideshow.slide_type == "skip"
+            assert ("".join(one.source.split()) in shown) != hidden, one.source
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (cell(new_markdown_cell, "many words " * 900), "slide 1.0 overflows: many words"),
+        (cell(new_markdown_cell, "W" * 300), "slide 1.0 overflows: WWW"),
+        (cell(new_markdown_cell, r"$\nosuchmacro{x}$"), "formula not set"),
+        (cell(new_markdown_cell, r"\$\frac{1}{2}"), "formula not set: $"),
+        (cell(new_markdown_cell, r"$\cancel{x}$"), "formula not set"),
+        (
+            cell(new_code_cell, "0", outputs=html_output("<script>absent()</script>")),
+            "script error: absent is not defined",
+        ),
+        (
+            cell(new_code_cell, "0", outputs=html_output('<img src="http://localhost:9/a.png">')),
+            "request: http://localhost:9/a.png",
+        ),
+    ],
+)
+def test_the_check_sees_what_is_wrong(bad, said, parts, page, tmp_path):
+    deck = tmp_path / "bad.html"
+    good = [cell(new_markdown_cell, "# Title"), cell(new_code_cell, "1 + 1", "fragment")]
+    deck.write_text(slides.deck_html(new_notebook(cells=[*good, bad]), parts), "utf-8")
+    assert any(line.startswith(said) for line in problems(page, deck))
+
+
+def test_a_long_slide_goes_on_below_and_a_short_one_does_not(parts, page, tmp_path):
+    code = "\n".join(f"def f{i}(x):\n    return x + {i}\n" for i in range(13)).rstrip()
+    printed = [new_output("stream", name="stdout", text="printed\n")]
+    cells = [
+        cell(new_markdown_cell, "# Short"),
+        cell(new_markdown_cell, "one"),
+        cell(new_code_cell, code, "fragment", outputs=printed),
+    ]
+    deck = tmp_path / "long.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    assert problems(page, deck) == []
+    texts = page.evaluate(
+        "() => [...document.querySelectorAll('.slides > section')].map("
+        "stack => [...stack.children].map(slide => slide.textContent.trim()))"
+    )
+    assert [len(stack) for stack in texts] == [1, len(texts[1])]
+    assert len(texts[1]) > 2
+    assert "printed" in texts[1][-1]
+    assert all("def f" in text for text in texts[1][1:-1])
+    assert page.evaluate(SMALLEST) > 17
+
+
+def test_a_deck_is_used_with_keys(parts, page, tmp_path):
+    cells = [
+        cell(new_markdown_cell, "# First"),
+        cell(new_markdown_cell, "Say **this** aloud.", "notes"),
+        cell(new_markdown_cell, "later", "fragment"),
+        cell(new_markdown_cell, "Second"),
+    ]
+    deck = tmp_path / "keys.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    assert problems(page, deck) == []
+    page.evaluate("() => Reveal.slide(0, 0, -1)")
+    assert not page.get_by_text("Say this aloud").is_visible()
+    page.keyboard.press("Space")
+    assert page.evaluate("() => Reveal.getIndices().f") == 0
+    page.keyboard.press("Space")
+    assert page.evaluate("() => Reveal.getIndices().h") == 1
+    page.keyboard.press("ArrowLeft")
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    popup.value.get_by_text("Say this aloud").wait_for(timeout=10_000)
+
+
+def test_solutions_and_skipped_cells_stay_out_links_and_widgets_change():
+    picture = {"model_name": "ImageModel", "state": {}, "buffers": [{"data": "QUJD"}]}
+    box = {"model_name": "VBoxModel", "state": {"children": ["IPY_MODEL_b", "IPY_MODEL_none"]}}
+    bar = {"model_name": "FloatProgressModel", "state": {"children": []}}
+    state = {"state": {"a": box, "b": picture, "c": bar}}
+    kind = "application/vnd.jupyter.widget-view+json"
+    outputs = [new_output("display_data", {kind: {"model_id": name}}) for name in "ac"]
+    hidden = cell(new_code_cell, "answer = 42", "subslide")
+    hidden.metadata.tags = ["solution"]
+    notebook = new_notebook(
+        cells=[
+            cell(new_markdown_cell, "See [the next](01_next.ipynb)."),
+            cell(new_code_cell, "box", outputs=outputs),
+            cell(new_markdown_cell, "only in the notebook", "skip"),
+            hidden,
+        ],
+        metadata={"widgets": {"application/vnd.jupyter.widget-state+json": state}},
+    )
+    shown = slides.shown_cells(notebook)
+    assert [one.source for one in shown.cells] == ["See [the next](01_next.slides.html).", "box"]
+    first, second = (output.data["text/html"] for output in shown.cells[1].outputs)
+    assert re.findall(r'src="(.+?)"', first) == ["data:image/png;base64,QUJD"]
+    assert "In the notebook this is live" in first
+    assert second == ""
+    assert len(notebook.cells) == 4
+    assert "widgets" in notebook.metadata
+
+
+def test_the_command_writes_the_decks_that_are_named_and_a_list(parts, tmp_path, capsys):
+    out = tmp_path / "decks"
+    name = NOTEBOOKS[0].stem
+    assert command_line.main(["slides", name, "--out", str(out)]) == 0
+    assert "MB" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {f"{name}.slides.html", "index.html"}
+    index = (out / "index.html").read_text("utf-8")
+    assert re.findall(r'href="(\d.+?)"', index) == [f"{name}.slides.html"]
+
+
+def test_an_unknown_notebook_is_answered_with_those_that_are_there(tmp_path, capsys):
+    assert command_line.main(["slides", "99_nothing", "--out", str(tmp_path / "none")]) == 2
+    said = capsys.readouterr().err
+    assert "no notebook '99_nothing'" in said
+    assert NOTEBOOKS[-1].stem in said
+    assert not (tmp_path / "none").exists()
+
+
+def test_without_npm_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(slides.shutil, "which", lambda name: None)
+    with pytest.raises(ValueError, match=r"reveal\.js@4\.6\.1 and mathjax@3\.2\.2.* Node\.js"):
+        slides.fetch(tmp_path / "node_modules")
+
+
+def test_without_network_the_message_says_so_and_repeats_npm(tmp_path, monkeypatch):
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho 'npm error code ENOTFOUND' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(slides.shutil, "which", lambda name: str(npm))
+    with pytest.raises(ValueError, match=r"need the network; .*code ENOTFOUND"):
+        slides.fetch(tmp_path / "node_modules")
+
+
+def test_what_is_there_in_its_version_is_not_fetched_again(tmp_path, monkeypatch):
+    for name, version in (slides.REVEAL, slides.MATHJAX):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "package.json").write_text(f'{{"version": "{version}"}}')
+    monkeypatch.setattr(slides.shutil, "which", lambda name: None)
+    assert slides.fetch(tmp_path) == tmp_path
+    (tmp_path / "mathjax" / "package.json").write_text('{"version": "4.0.0"}')
+    with pytest.raises(ValueError, match="no npm"):
+        slides.fetch(tmp_path)
