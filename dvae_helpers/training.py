@@ -103,7 +103,7 @@ def fit(
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     start_step, started = run.step, time.perf_counter()
-    saved = started
+    saved, earlier = started, run.history.seconds
     bar = tqdm(total=steps, initial=run.step, unit="step", disable=not progress, dynamic_ncols=True)
     model.train()
     with bar, _stop_request() as stopping:
@@ -114,14 +114,15 @@ def fit(
                 bar.update(run.step - bar.n)
                 bar.set_postfix_str(_summary(run.history.records[-1]), refresh=False)
                 if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
-                    run.save(checkpoint)
                     saved = time.perf_counter()
+                    run.history.seconds = earlier + saved - started
+                    run.save(checkpoint)
         if stopping.is_set() and run.window_steps:
             run.log(terms)
     model.eval()
     history = run.history
     seconds = time.perf_counter() - started
-    history.seconds += seconds
+    history.seconds = earlier + seconds
     history.interrupted = run.step < steps
     if run.step > start_step:
         history.images_per_second = (run.step - start_step) * batch_size / seconds
