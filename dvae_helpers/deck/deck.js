@@ -13,12 +13,14 @@
     return Math.max(bottom - size(slide).top - (HEIGHT - BELOW), slide.scrollHeight - HEIGHT);
   }
 
-  // Code keeps its lines: a long line makes the letters of its block smaller.
+  // Code keeps its lines: a long line makes the letters of its block smaller. Only what was
+  // printed, which may be far longer, is broken.
   function fitCode(slide) {
     for (const block of slide.querySelectorAll("pre")) {
-      block.style.fontSize = "";
+      block.style.fontSize = block.style.whiteSpace = "";
       const part = block.clientWidth / block.scrollWidth;
-      if (part < 1) block.style.fontSize = `${Math.floor(letters(block) * part * 9.9) / 10}px`;
+      if (part < SMALL && block.closest(".jp-OutputArea")) block.style.whiteSpace = "pre-wrap";
+      else if (part < 1) block.style.fontSize = `${Math.floor(letters(block) * part * 9.9) / 10}px`;
     }
   }
 
