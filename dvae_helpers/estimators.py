@@ -191,6 +191,8 @@ def decompose(mean: Tensor, log_var: Tensor, samples: int = 4096, seed: int = 0)
     The work is in float64; samples * N * J numbers pass through it, in parts.
     """
     check_posteriors(mean, log_var)
+    if samples < 1:
+        raise ValueError(f"samples is {samples}; expected at least 1.")
     n, latents = mean.shape
     mean, log_var = mean.double(), log_var.double()
     generator = torch.Generator(mean.device).manual_seed(seed)
@@ -216,7 +218,7 @@ def decompose(mean: Tensor, log_var: Tensor, samples: int = 4096, seed: int = 0)
         mutual_information,
         rate - mutual_information - dimension_kl,
         dimension_kl,
-        information.std() / math.sqrt(len(information)),
+        information.std(correction=min(1, len(information) - 1)) / math.sqrt(len(information)),
     )
 
 
@@ -235,18 +237,21 @@ def line(mean: Tensor, log_var: Tensor) -> Tensor:
     """Evenly spaced points on which a mixture of Gaussians is integrated: (N,), (N,) -> (P,).
 
     For a Gaussian of width sigma, the trapezium rule with step h errs by a factor of about
-    exp(-2 pi^2 sigma^2 / h^2): 1e-15 for h = 0.75 sigma. So the narrowest component sets h.
-    Raises ValueError if that asks for more than a million points.
+    exp(-2 pi^2 sigma^2 / h^2): 1e-15 for h = 0.75 sigma. So the narrowest component sets h. The
+    logarithm of a mixture is less smooth where a narrow and a wide component meet: hence 0.4.
+    Raises ValueError if that asks for more than two million points.
     """
     sigma = (0.5 * log_var).exp()
+    narrow = float(sigma.min())
     low, high = float((mean - 9 * sigma).min()), float((mean + 9 * sigma).max())
-    steps = math.ceil((high - low) / (0.75 * float(sigma.min())))
-    if steps > 1_000_000:
+    steps = (high - low) / (0.4 * narrow) if narrow > 0 else math.inf
+    if not steps <= 2_000_000:
         raise ValueError(
-            f"The narrowest posterior has sigma {float(sigma.min()):.1e} and the codes span "
-            f"{high - low:.1e}, so the integral would need {steps:,} points. "
+            f"The narrowest posterior has sigma {narrow:.1e} and the codes span "
+            f"{high - low:.1e}, so the integral would need {steps:,.0f} points. "
             "Add noise to the codes, or rescale the latent."
         )
+    steps = math.ceil(steps)
     return torch.linspace(low, high, steps + 1, dtype=mean.dtype, device=mean.device)
 
 

@@ -52,7 +52,7 @@ def load(name: str, device: str | torch.device = "cpu") -> VAE:
 
     Raises ValueError if there is no such model or its file is damaged.
     """
-    path = _path(name)
+    path = _existing(name)
     tensors, notes = read(path)
     try:
         model = VAE(**notes["config"])
@@ -64,7 +64,7 @@ def load(name: str, device: str | torch.device = "cpu") -> VAE:
 
 def about(name: str) -> dict[str, Any]:
     """How a model of the zoo was made."""
-    return read(_path(name))[1]["about"]
+    return read(_existing(name))[1]["about"]
 
 
 def write(path: Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
@@ -110,3 +110,14 @@ def _path(name: str) -> Path:
     if not name or Path(name).name != name or name.startswith("."):
         raise ValueError(f"{name!r} is not a model's name; use letters, digits, '-' and '_'.")
     return folder() / (name + SUFFIX)
+
+
+def _existing(name: str) -> Path:
+    path = _path(name)
+    if not path.is_file():
+        raise ValueError(
+            f"There is no {path}. The zoo has: {', '.join(names()) or 'no model yet'}. Fetch the "
+            f"data folder again (git checkout data), or train it: python -m dvae_helpers train "
+            f"--zoo {name}"
+        )
+    return path

@@ -69,7 +69,10 @@ class TestSameAsAlone:
         before, _ = several(architecture, **settings)
         expected = alone(one_by_one, data, 9)  # two epochs and a step
         histories = stacked(together, data, 9)
-        assert max(differences(one_by_one, together)) < 2e-5
+        # Adam divides by the size of a gradient: where the small first weights of the
+        # convolutions make it nearly 0, rounding grows. They move 30 times as far as this.
+        bound = {"dense": 2e-5, "conv": 3e-4}[architecture]
+        assert max(differences(one_by_one, together)) < bound
         assert min(differences(before, together)) > 1e-2
         for history, wanted in zip(histories, expected, strict=True):
             assert len(history) == 5
