@@ -20,6 +20,7 @@ DSPRITES_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 DSPRITES_URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{DSPRITES_FILE}"
 
 _SMALL = FactorSpace(("shape", "scale", "x", "y"), (3, 6, 16, 16))
+_SMALL_FRUITS = FactorSpace(fruits.FACTORS.names, (4, 6, 5, 4, 4, 2))
 _CHUNK = 8192
 
 
@@ -120,6 +121,7 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
         "small_sprites": 4,608 sprites of 32x32 pixels (shape, scale, x, y) for live training;
         "sprites": all 737,280 dSprites, drawn here in a few seconds, no download (377 MB);
         "fruits": 30,720 fruits in colour, drawn here in a second, no download (377 MB);
+        "small_fruits": 3,840 fruits of 32x32 pixels: half of the places and shades;
         "dsprites": the published file. It is read from `path`; without a path it is fetched
         once into the data folder. Any file with the same keys works, a sample of it too.
 
@@ -135,12 +137,34 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
         data = _sprites()
     elif name == "fruits":
         data = _fruits()
+    elif name == "small_fruits":
+        data = _small_fruits()
     else:
         data = _dsprites(_fetch_dsprites() if path is None else Path(path))
     return data.to(device)
 
 
-NAMES = ("small_sprites", "sprites", "fruits", "dsprites")
+NAMES = ("small_sprites", "sprites", "fruits", "small_fruits", "dsprites")
+
+
+def subset(data: ImageSet, keep: Tensor, name: str | None = None) -> ImageSet:
+    """The images that a mask keeps, in their order, with their factor values.
+
+    keep: (N,) bool, one for each image. name: of the new set (default: the old name).
+
+    Raises ValueError for a mask of another shape or dtype, and for one that keeps nothing.
+    """
+    keep = torch.as_tensor(keep)
+    if keep.dtype != torch.bool or keep.shape != (len(data),):
+        raise ValueError(
+            f"keep has shape {tuple(keep.shape)} and dtype {keep.dtype}; expected one bool for "
+            f"each of the {len(data)} images."
+        )
+    index = keep.nonzero()[:, 0]
+    if not len(index):
+        raise ValueError(f"The mask keeps none of the {len(data)} images of {data.name!r}.")
+    pixels = data.pixels[index.to(data.device)]
+    return ImageSet(name or data.name, data.factors, data.shape, pixels, data.classes(index))
 
 
 def pack(rows: Tensor) -> Tensor:
@@ -165,6 +189,15 @@ def _fruits() -> ImageSet:
     for index in torch.arange(len(space)).split(_CHUNK):
         pixels[index] = fruits.render(space.classes(index))
     return ImageSet("fruits", space, tuple(pixels.shape[1:]), pixels)
+
+
+def _small_fruits() -> ImageSet:
+    """Every second place and shade; each pixel is the mean of 2x2."""
+    space = _SMALL_FRUITS
+    classes = space.classes(torch.arange(len(space))) * torch.tensor([1, 1, 1, 2, 2, 2])
+    small = torch.nn.functional.avg_pool2d(fruits.render(classes).float(), 2)
+    pixels = small.round().to(torch.uint8)
+    return ImageSet("small_fruits", space, tuple(pixels.shape[1:]), pixels)
 
 
 def _small_sprites() -> ImageSet:

@@ -370,13 +370,19 @@ class TestLoad:
         with pytest.raises(ValueError, match=r"no image set 'cats'.*small_sprites.*dsprites"):
             datasets.load("cats")
 
-    @pytest.mark.parametrize("name", ["sprites", "small_sprites", "fruits"])
+    @pytest.mark.parametrize("name", ["sprites", "small_sprites", "fruits", "small_fruits"])
     def test_a_path_for_a_drawn_set_is_refused(self, name):
         with pytest.raises(ValueError, match=rf"'{name}' is drawn.*some\.npz"):
             datasets.load(name, path="some.npz")
 
     def test_every_name_is_listed(self):
-        assert set(datasets.NAMES) == {"small_sprites", "sprites", "fruits", "dsprites"}
+        assert set(datasets.NAMES) == {
+            "small_sprites",
+            "sprites",
+            "fruits",
+            "small_fruits",
+            "dsprites",
+        }
 
     def test_the_data_folder_is_the_repository_s_unless_the_environment_names_one(
         self, monkeypatch, tmp_path
