@@ -91,6 +91,22 @@ def traverse(
         return decode(codes)
 
 
+def tile(rows: Sequence[Tensor], gap: int = 2) -> Tensor:
+    """Rows of V images, each row (V, C, H, W), as one picture on grey -> (C, height, width)."""
+    if not rows or any(row.shape != rows[0].shape for row in rows):
+        shapes = [tuple(row.shape) for row in rows]
+        raise ValueError(f"rows have the shapes {shapes}; expected at least one, and all alike.")
+    columns, channels, height, width = rows[0].shape
+    sheet = torch.full(
+        (channels, len(rows) * (height + gap) + gap, columns * (width + gap) + gap), 0.5
+    )
+    for r, row in enumerate(rows):
+        for v, image in enumerate(row):
+            y, x = gap + r * (height + gap), gap + v * (width + gap)
+            sheet[:, y : y + height, x : x + width] = image
+    return sheet
+
+
 def draw(axes: Axes, image: Tensor, title: str = "") -> None:
     """One image (C, H, W) with values in [0, 1] on the axes, without ticks."""
     pixels = image.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from .datasets import ImageSet
 from .factors import FactorSpace
-from .figures import COLOURS, latent_order, matrix, rate_distortion, to_png, traverse
+from .figures import COLOURS, latent_order, matrix, rate_distortion, tile, to_png, traverse
 from .metrics import dci, mig_exact
 from .models import VAE, posteriors, sample
 
-__all__ = ["explorer", "frontier", "gap_explorer", "png", "spoil"]
-__all__ += ["spoiled_scores", "tile", "traverse"]
+__all__ = ["explorer", "frontier", "gap_explorer", "nearest", "png", "spoil"]
+__all__ += ["spoiled_scores", "tile", "tracked", "traverse"]
 
 _REACH = 3.0  # sliders go from -3 to 3: nearly all of the prior
 _ASLEEP = 0.05  # a latent with less KL than this, in nats, carries nothing
+_LOOK = 1024  # images that say how much each latent is used, and what for
 
 
 def png(image: Tensor, scale: int = 4) -> bytes:
@@ -37,99 +38,172 @@ def png(image: Tensor, scale: int = 4) -> bytes:
     return content.getvalue()
 
 
-def explorer(
-    model: VAE, data: ImageSet, start: int = 0, names: dict[int, str] | None = None
-) -> ipywidgets.VBox:
+def tracked(mean: Tensor, log_var: Tensor, classes: Tensor, names: Sequence[str]) -> dict[int, str]:
+    """What each latent tracks, in words, as {3: "x", 5: "scale + shape"}; no entry if nothing.
+
+    A factor is named if the latent knows at least a fifth of its entropy, and at least half as
+    much as of the factor that it knows best: shares of the exact I(z_j; g_k) / H(g_k).
+    mean, log_var: (N, J), posteriors of some images. classes: (N, K), their factor values.
+    """
+    varied = [k for k in range(len(names)) if classes[:, k].min() < classes[:, k].max()]
+    if mean.shape[1] < 2 or not varied:
+        return {}
+    gap = mig_exact(mean, log_var, classes[:, varied], tolerance=1e-3)
+    shares = (gap.information / gap.entropy[:, None]).T  # (J, K)
+    words = {}
+    for j, share in enumerate(shares):
+        least = max(0.2, float(share.max()) / 2)
+        found = [names[varied[k]] for k in share.argsort(descending=True) if share[k] >= least]
+        if found:
+            words[j] = " + ".join(found)
+    return words
+
+
+def explorer(model: VAE | dict[str, VAE], data: ImageSet, start: int = 0) -> ipywidgets.VBox:
     """A traversal explorer: one slider for each latent, and the image that the decoder draws.
 
     The sliders stand in the order of how much the model uses each latent (its mean KL over some
-    images of `data`). Unused latents come last and say so.
-    start: the number of the image whose code the sliders begin with.
-    names: labels for latents, as {3: "x"}.
-    The parts are `.sliders` (one for each latent j), `.picture`, `.original`, `.number`.
+    images of `data`), and name the factors that it tracks. Unused latents come last, in grey.
+    model: one model, or several side by side, as {"beta-VAE": first, "beta-TCVAE": second}.
+    start: the number of the image whose code the sliders begin with. Another one is chosen by
+        number, by its factor values (the nearest image that is there), or at random.
+    The parts are `.panels` (one for each model, with `.sliders`, one for each latent j, and
+    `.picture`), `.original`, `.number`, `.factors`; `.sliders` and `.picture` of the first model.
     """
-    some = torch.linspace(0, len(data) - 1, min(len(data), 512)).long()
-    order, kl = latent_order(*posteriors(model, data, some))
-    names = names or {}
-
-    def label(j: int) -> str:
-        use = "not used" if kl[j] < _ASLEEP else f"{kl[j]:.1f} nats"
-        return f"latent {j}{': ' + names[j] if j in names else ''} ({use})"
-
+    models = model if isinstance(model, dict) else {"drawn from the code": model}
     box = ipywidgets.VBox()
-    box.picture = ipywidgets.Image(format="png", width=224, height=224)
-    box.original = ipywidgets.Image(format="png", width=224, height=224)
-    box.picture.layout.border = box.original.layout.border = "1px solid #888888"
-    box.sliders = [
-        ipywidgets.FloatSlider(
-            min=-_REACH,
-            max=_REACH,
-            step=0.05,
-            description=label(j),
-            readout_format="+.2f",
-            style={"description_width": "13em"},
-            layout={"width": "29em"},
-        )
-        for j in range(model.latents)
-    ]
-    box.number = ipywidgets.BoundedIntText(start, 0, len(data) - 1, description="image")
+    box.panels = [_panel(one, data) for one in models.values()]
+    box.sliders, box.picture = box.panels[0].sliders, box.panels[0].picture
+    box.original = _picture()
+    box.number = ipywidgets.BoundedIntText(
+        start, 0, len(data) - 1, description="image", layout={"width": "12em"}
+    )
     another = ipywidgets.Button(description="Another image", icon="random")
     back = ipywidgets.Button(description="Back to its code", icon="undo")
-    busy = False  # while all sliders are set at once, the picture is drawn once, at the end
-
-    def redraw(change=None) -> None:
-        if not busy:
-            z = torch.tensor([slider.value for slider in box.sliders], device=model.device)
-            box.picture.value = png(traverse(model.pictures, z, 0, z[:1])[0])
+    box.factors = [
+        ipywidgets.Dropdown(
+            options=range(size) if data.values is None else data.values[:, k].unique().tolist(),
+            description=name,
+            layout={"width": "11em"},
+            style={"description_width": "5.5em"},
+        )
+        for k, (name, size) in enumerate(zip(data.factors.names, data.factors.sizes, strict=True))
+    ]
+    busy = False  # while the menus are set to the values of a new image
 
     def restart(change=None) -> None:
         nonlocal busy
-        image = data.images(torch.tensor([box.number.value]))
-        with torch.no_grad():
-            mean, _ = model.encode(image.to(model.device))
+        index = torch.tensor([box.number.value])
+        image = data.images(index)
         box.original.value = png(image[0])
         busy = True
-        for slider, value in zip(box.sliders, mean[0].tolist(), strict=True):
-            slider.value = min(max(value, -_REACH), _REACH)
+        for menu, value in zip(box.factors, data.classes(index)[0].tolist(), strict=True):
+            menu.value = value
         busy = False
-        redraw()
+        for panel in box.panels:
+            panel.encode(image)
 
-    def choose(button) -> None:
+    def choose(change) -> None:
+        if not busy:
+            wanted = torch.tensor([menu.value for menu in box.factors])
+            found = nearest(data, wanted, box.factors.index(change.owner))
+            if found == box.number.value:
+                restart()  # there is no other image: the menus go back
+            box.number.value = found
+
+    def draw_lots(button) -> None:
         box.number.value = int(torch.randint(len(data), ()))
 
-    for slider in box.sliders:
-        slider.observe(redraw, "value")
+    for menu in box.factors:
+        menu.observe(choose, "value")
     box.number.observe(restart, "value")
-    another.on_click(choose)
+    another.on_click(draw_lots)
     back.on_click(restart)
     restart()
 
-    def under(picture: ipywidgets.Image, words: str) -> ipywidgets.VBox:
-        return ipywidgets.VBox([picture, ipywidgets.Label(words)])
-
-    pictures = [under(box.original, "the image"), under(box.picture, "drawn from the code")]
-    column = ipywidgets.VBox([box.sliders[j] for j in order])
+    rows = {"flex_flow": "row wrap"}
+    drawn = [
+        ipywidgets.HBox(
+            [_under(panel.picture, words), ipywidgets.VBox(panel.children)], layout=rows
+        )
+        for panel, words in zip(box.panels, models, strict=True)
+    ]
     box.children = [
-        ipywidgets.HBox([box.number, another, back]),
-        ipywidgets.HBox([column, ipywidgets.HBox(pictures)], layout={"flex_flow": "row wrap"}),
+        ipywidgets.HBox([box.number, another, back], layout=rows),
+        ipywidgets.HBox(box.factors, layout=rows),
+        ipywidgets.HBox([_under(box.original, "the image"), *drawn], layout=rows),
+        ipywidgets.HTML("<style>.dvae-unused { opacity: 0.5; }</style>"),
     ]
     return box
 
 
-def tile(rows: Sequence[Tensor], gap: int = 2) -> Tensor:
-    """Rows of V images, each row (V, C, H, W), as one picture on grey -> (C, height, width)."""
-    if not rows or any(row.shape != rows[0].shape for row in rows):
-        shapes = [tuple(row.shape) for row in rows]
-        raise ValueError(f"rows have the shapes {shapes}; expected at least one, and all alike.")
-    columns, channels, height, width = rows[0].shape
-    sheet = torch.full(
-        (channels, len(rows) * (height + gap) + gap, columns * (width + gap) + gap), 0.5
-    )
-    for r, row in enumerate(rows):
-        for v, image in enumerate(row):
-            y, x = gap + r * (height + gap), gap + v * (width + gap)
-            sheet[:, y : y + height, x : x + width] = image
-    return sheet
+def nearest(data: ImageSet, wanted: Tensor, k: int) -> int:
+    """The number of the image with value wanted[k] of factor k, and the others as near as can be.
+
+    wanted: (K,) factor values. In a set that is the whole grid it has all of them.
+    """
+    if data.values is None:
+        return int(data.find(wanted[None]))
+    values = data.values.cpu()
+    far = (values - wanted).abs().sum(1)
+    return int(far.masked_fill(values[:, k] != wanted[k], far.max() + 1).argmin())
+
+
+def _panel(model: VAE, data: ImageSet) -> ipywidgets.VBox:
+    """The sliders of one model, and `.picture`, which follows them; `.encode(image)` sets them."""
+    some = torch.linspace(0, len(data) - 1, min(len(data), _LOOK)).long()
+    mean, log_var = posteriors(model, data, some)
+    order, kl = latent_order(mean, log_var)
+    words = tracked(mean.cpu(), log_var.cpu(), data.classes(some).cpu(), data.factors.names)
+    panel = ipywidgets.VBox()
+    panel.picture = _picture()
+    panel.sliders = []
+    for j in range(model.latents):
+        asleep = kl[j] < _ASLEEP
+        use = "not used" if asleep else f"{kl[j]:.1f} nats"
+        slider = ipywidgets.FloatSlider(
+            min=-_REACH,
+            max=_REACH,
+            step=0.05,
+            description=f"latent {j}{': ' + words[j] if j in words else ''} ({use})",
+            readout_format="+.2f",
+            style={"description_width": "13em"},
+            layout={"width": "29em"},
+        )
+        if asleep:
+            slider.add_class("dvae-unused")
+        panel.sliders.append(slider)
+    busy = False  # while all sliders are set at once, the picture is drawn once, at the end
+
+    def redraw(change=None) -> None:
+        if not busy:
+            z = torch.tensor([slider.value for slider in panel.sliders], device=model.device)
+            panel.picture.value = png(traverse(model.pictures, z, 0, z[:1])[0])
+
+    def encode(image: Tensor) -> None:
+        nonlocal busy
+        with torch.no_grad():
+            mean, _ = model.encode(image.to(model.device))
+        busy = True
+        for slider, value in zip(panel.sliders, mean[0].tolist(), strict=True):
+            slider.value = min(max(value, -_REACH), _REACH)
+        busy = False
+        redraw()
+
+    for slider in panel.sliders:
+        slider.observe(redraw, "value")
+    panel.encode = encode
+    panel.children = [panel.sliders[j] for j in order]
+    return panel
+
+
+def _picture() -> ipywidgets.Image:
+    layout = {"width": "224px", "height": "224px", "border": "1px solid #888888"}
+    return ipywidgets.Image(format="png", layout=layout)
+
+
+def _under(picture: ipywidgets.Image, words: str) -> ipywidgets.VBox:
+    return ipywidgets.VBox([picture, ipywidgets.Label(words)])
 
 
 def frontier(

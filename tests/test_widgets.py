@@ -1,12 +1,14 @@
 """The widgets show what the pure functions return. (No browser: the kernel's half.)"""
 
 import io
+import re
 
 import pytest
 import torch
 from PIL import Image
 
-from dvae_helpers import datasets, figures, models, widgets
+from dvae_helpers import datasets, figures, models, widgets, zoo
+from dvae_helpers.factors import FactorSpace
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +61,99 @@ def test_setting_all_sliders_draws_once(model, data, monkeypatch):
     assert len(calls) == 1
 
 
-def test_latents_are_ordered_by_use_and_the_names_are_shown(data, model):
+def test_latents_are_ordered_by_use_and_the_unused_are_grey(data, model):
     with torch.no_grad():  # latent 0 asleep, latent 2 the most used
         model.encoder[-1].weight[[0, 3]] = 0.0
         model.encoder[-1].bias[[0, 3]] = 0.0
         model.encoder[-1].weight[2] *= 50
-    box = widgets.explorer(model, data, names={2: "size"})
-    column = box.children[1].children[0].children
+    box = widgets.explorer(model, data)
+    column = box.children[2].children[1].children[1].children
     assert column[0] is box.sliders[2]
     assert column[-1] is box.sliders[0]
-    assert "size" in column[0].description
     assert "not used" in column[-1].description
+    grey = [slider for slider in box.sliders if "dvae-unused" in slider._dom_classes]
+    assert grey == [box.sliders[0]]
+
+
+def test_a_latent_is_named_by_the_factors_that_it_tracks():
+    space = FactorSpace(("a", "b", "c"), (4, 5, 3))
+    classes = space.classes(torch.arange(len(space)))
+    a, b, c = classes.double().T
+    mean = torch.stack((b, torch.zeros_like(a), a + 0.1 * b, a + 0.8 * c), 1)
+    log_var = torch.full_like(mean, -3.0)
+    names = widgets.tracked(mean, log_var, classes, space.names)
+    assert names == {0: "b", 2: "a", 3: "a + c"}
+    still = classes.clone()
+    still[:, 0] = 1  # a factor that does not vary is never named
+    assert widgets.tracked(mean, log_var, still, space.names)[0] == "b"
+    assert widgets.tracked(mean[:, :1], log_var[:, :1], classes, space.names) == {}
+
+
+def test_a_trained_model_names_its_latents():
+    model, small = zoo.load("small_beta_vae_8"), datasets.load("small_sprites")
+    box = widgets.explorer(model, small)
+    named = [slider.description for slider in box.sliders if ": " in slider.description]
+    assert [re.search(r": (.+) \(", text)[1] for text in named] == ["x", "y"]
+
+
+class TestTheMenus:
+    def test_they_show_the_factors_of_the_image(self, model, data):
+        box = widgets.explorer(model, data, start=1234)
+        assert [menu.value for menu in box.factors] == data.classes(torch.tensor([1234]))[
+            0
+        ].tolist()
+        assert [menu.description for menu in box.factors] == list(data.factors.names)
+
+    def test_they_choose_an_image_and_draw_once(self, model, data, monkeypatch):
+        box = widgets.explorer(model, data, start=0)
+        calls = []
+        monkeypatch.setattr(
+            widgets, "traverse", lambda *a: calls.append(a) or torch.zeros(1, 1, 4, 4)
+        )
+        box.factors[2].value = 9
+        assert data.classes(torch.tensor([box.number.value]))[0].tolist() == [0, 0, 9, 0]
+        assert len(calls) == 1
+
+    def test_without_that_image_the_nearest_with_that_value_is_taken(self, model, data):
+        index = torch.tensor([5, 700, 4000])
+        some = datasets.ImageSet(
+            "some", data.factors, data.shape, data.pixels[index], data.classes(index)
+        )
+        box = widgets.explorer(model, some, start=1)
+        rows = some.classes(torch.arange(3))
+        k = next(k for k in range(4) if len(rows[:, k].unique()) == 3)
+        box.factors[k].value = int(rows[2, k])
+        assert box.number.value == 2
+        assert [menu.value for menu in box.factors] == rows[2].tolist()
+
+
+def test_two_models_share_the_image_and_keep_their_sliders(model, data):
+    other = models.VAE(data.shape, latents=2, architecture="dense", hidden=16, seed=5).eval()
+    box = widgets.explorer({"first": model, "second": other}, data, start=40)
+    first, second = box.panels
+    assert (len(first.sliders), len(second.sliders)) == (3, 2)
+    before = [slider.value for slider in first.sliders], bytes(first.picture.value)
+    second.sliders[0].value = -1.5
+    assert ([slider.value for slider in first.sliders], bytes(first.picture.value)) == before
+    z = torch.tensor([[slider.value for slider in second.sliders]])
+    assert second.picture.value == widgets.png(other.pictures(z)[0])
+    box.number.value = 41
+    for panel, one in zip(box.panels, (model, other), strict=True):
+        mean, _ = one.encode(data.images(torch.tensor([41])))
+        shown = torch.tensor([slider.value for slider in panel.sliders])
+        torch.testing.assert_close(shown, mean[0].detach().clamp(-3, 3), atol=0.03, rtol=0)
+
+
+def test_back_and_another_image(model, data):
+    box = widgets.explorer(model, data, start=7)
+    codes = [slider.value for slider in box.sliders]
+    box.sliders[0].value = 3.0
+    _, another, back = box.children[0].children
+    back.click()
+    assert [slider.value for slider in box.sliders] == codes
+    torch.manual_seed(1)
+    another.click()
+    assert box.number.value != 7
 
 
 def test_tile_puts_every_image_in_its_place():
