@@ -60,7 +60,7 @@ def _add_train(commands) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", default="sprites", help="sprites, small_sprites, fruits or dsprites")
+    add("--data", default="sprites", help="sprites, small_sprites, fruits, faces or dsprites")
     add("--path", help="the dSprites file, for --data dsprites")
     add("--objective", default="beta_tcvae", help="elbo, beta_vae, beta_tcvae or capacity_vae")
     add("--beta", type=float, help="short for --set beta=BETA")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import fruits, sprites
+from . import faces, fruits, sprites
 from .factors import FactorSpace
 
 DSPRITES_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
@@ -121,6 +121,7 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
         "small_sprites": 4,608 sprites of 32x32 pixels (shape, scale, x, y) for live training;
         "sprites": all 737,280 dSprites, drawn here in a few seconds, no download (377 MB);
         "fruits": 30,720 fruits in colour, drawn here in a second, no download (377 MB);
+        "faces": 30,000 cartoon faces, drawn here in a few seconds, no download (369 MB);
         "small_fruits": 3,840 fruits of 32x32 pixels: half of the places and shades;
         "dsprites": the published file. It is read from `path`; without a path it is fetched
         once into the data folder. Any file with the same keys works, a sample of it too.
@@ -137,6 +138,8 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
         data = _sprites()
     elif name == "fruits":
         data = _fruits()
+    elif name == "faces":
+        data = _faces()
     elif name == "small_fruits":
         data = _small_fruits()
     else:
@@ -144,7 +147,7 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
     return data.to(device)
 
 
-NAMES = ("small_sprites", "sprites", "fruits", "small_fruits", "dsprites")
+NAMES = ("small_sprites", "sprites", "fruits", "faces", "small_fruits", "dsprites")
 
 
 def subset(data: ImageSet, keep: Tensor, name: str | None = None) -> ImageSet:
@@ -198,6 +201,14 @@ def _small_fruits() -> ImageSet:
     small = torch.nn.functional.avg_pool2d(fruits.render(classes).float(), 2)
     pixels = small.round().to(torch.uint8)
     return ImageSet("small_fruits", space, tuple(pixels.shape[1:]), pixels)
+
+
+def _faces() -> ImageSet:
+    space = faces.FACTORS
+    pixels = torch.empty(len(space), 3, faces.SIZE, faces.SIZE, dtype=torch.uint8)
+    for index in torch.arange(len(space)).split(_CHUNK):
+        pixels[index] = faces.render(space.classes(index))
+    return ImageSet("faces", space, tuple(pixels.shape[1:]), pixels)
 
 
 def _small_sprites() -> ImageSet:
