@@ -20,10 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     slides = commands.add_parser("slides", help="turn notebooks into slides that need no network")
     slides.add_argument("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
     slides.add_argument("--out", default="slides", help="folder of the decks (default: slides)")
-    bench = commands.add_parser("bench", help="measure training and drawing speed")
+    bench = commands.add_parser("bench", help="measure how fast this machine draws and trains")
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
     bench.add_argument("--turns", type=int, default=3, help="for each figure (default 3)")
+    bench.add_argument("--device", default="auto", help="auto, cpu or cuda")
     options = parser.parse_args(arguments)
     try:
         if options.command == "doctor":
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _slides(options)
         from . import bench as speed
 
-        speed.main(options.objective, options.seconds, options.turns)
+        device = _device(options.device)
+        speed.main(options.objective, options.seconds, options.turns, device)
         return 0
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -122,9 +124,7 @@ def _train(options) -> int:
     from .models import VAE, posteriors
 
     objective = _objective(options)
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _device(options.device)
     data = datasets.load(options.data, device, options.path)
     model = VAE(
         data.shape, options.latents, options.architecture, options.hidden, seed=options.seed
@@ -251,13 +251,10 @@ def _add_score(commands) -> None:
 
 
 def _score(options) -> int:
-    import torch
 
     from . import datasets, metrics, zoo
 
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _device(options.device)
     model = zoo.load(options.name, device)
     trained_on = zoo.about(options.name).get("data")
     if options.data is None and trained_on is None:
@@ -294,6 +291,16 @@ def _as_typed(options) -> list[str]:
         words += ["--hidden", str(options.hidden)]
     words += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
     return [*words, "--learning-rate", f"{options.learning_rate:g}", "--seed", str(options.seed)]
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("torch finds no CUDA GPU here; use --device cpu or auto.")
+    return wanted
 
 
 def _device_name(device: str) -> str:

@@ -92,5 +92,22 @@ def test_both_loops_of_the_bench_train_the_same_model(monkeypatch):
 
     ours = batch_decomposition(z, mean, log_var, 500).total_correlation
     torch.testing.assert_close(bench._plain_correlation(z, mean, log_var, 500), ours)
-    assert bench._speed("plain", "dense", 16, "beta_tcvae", 0.1) > 0
-    assert bench._speed("fit", "dense", 16, "beta_tcvae", 0.1) > 0
+
+
+@pytest.mark.parametrize("kind", bench._KINDS)
+def test_every_measurement_of_the_bench_gives_a_rate(kind):
+    training = ["cpu", "dense", 16, "beta_tcvae"]
+    settings = {"matrix": ["cpu", "float32"], "plain drawing": [], "fit": training}
+    settings |= {"plain": training, "plain, memory kept": training}
+    settings = settings.get(kind, ["cpu"])
+    assert 0 < bench.speed(kind, *settings, 0.02) < float("inf")
+
+
+def test_operations_are_counted_as_by_hand():
+    """A product with a matrix (m, n) costs 2 m n; backward costs twice that, except that the
+    images need no gradient."""
+    hidden, pixels = 1200, 4096
+    encoder = pixels * hidden + hidden * hidden + hidden * 20
+    decoder = 10 * hidden + 2 * hidden * hidden + hidden * pixels
+    by_hand = 2 * (3 * (encoder + decoder) - pixels * hidden)
+    assert bench.flops_per_image("dense", 16) == pytest.approx(by_hand)
