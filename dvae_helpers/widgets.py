@@ -17,7 +17,7 @@ from .metrics import dci, mig_exact
 from .models import VAE, posteriors, sample
 
 __all__ = ["explorer", "frontier", "gap_explorer", "nearest", "png", "spoil"]
-__all__ += ["spoiled_scores", "tile", "tracked", "traverse"]
+__all__ += ["spoiled_scores", "swap", "swapper", "tile", "tracked", "traverse"]
 
 _REACH = 3.0  # sliders go from -3 to 3: nearly all of the prior
 _ASLEEP = 0.05  # a latent with less KL than this, in nats, carries nothing
@@ -335,4 +335,101 @@ def gap_explorer() -> ipywidgets.VBox:
     box.copy.observe(redraw, "value")
     redraw()
     box.children = [box.degrees, box.copy, box.picture]
+    return box
+
+
+def swap(code_a: Tensor, code_b: Tensor, latents: Sequence[int]) -> Tensor:
+    """Code a, with the given latents taken from code b. Both (..., J) -> (..., J), a new tensor.
+
+    Raises ValueError for codes of different shapes, or a latent that they do not have.
+    """
+    if code_a.shape != code_b.shape or not code_a.ndim:
+        raise ValueError(
+            f"The codes have shapes {tuple(code_a.shape)} and {tuple(code_b.shape)}; "
+            "expected the same shape (..., J) twice: two codes of one model."
+        )
+    width = code_a.shape[-1]
+    if strange := [j for j in latents if j not in range(width)]:
+        raise ValueError(f"There is no latent {strange[0]!r}; these codes have 0 to {width - 1}.")
+    mixed = code_a.clone()
+    mixed[..., list(latents)] = code_b[..., list(latents)]
+    return mixed
+
+
+def swapper(model: VAE, data: ImageSet, first: int = 0, second: int = 1) -> ipywidgets.VBox:
+    """Two images, a box to tick for each latent, and what the decoder draws from the mixed code.
+
+    The picture in the middle has the latents of image A; those that are ticked come from image B.
+    The boxes stand in the order of how much the model uses each latent, and name the factors that
+    it tracks; latents that are not used have no box on the screen.
+    first, second: the numbers of A and B.
+    The parts are `.boxes` (one for each latent j), `.numbers`, `.originals` (of A, of B) and
+    `.picture`.
+    """
+    some = torch.linspace(0, len(data) - 1, min(len(data), _LOOK)).long()
+    mean, log_var = posteriors(model, data, some)
+    order, kl = latent_order(mean, log_var)
+    words = tracked(mean.cpu(), log_var.cpu(), data.classes(some).cpu(), data.factors.names)
+    box = ipywidgets.VBox()
+    box.picture, box.originals = _picture(), [_picture(), _picture()]
+    box.numbers = [
+        ipywidgets.BoundedIntText(start, 0, len(data) - 1, description=f"image {name}")
+        for name, start in (("A", first), ("B", second))
+    ]
+    box.boxes = [
+        ipywidgets.Checkbox(False, description=f"latent {j}: {words.get(j, 'no single factor')}")
+        for j in range(model.latents)
+    ]
+    codes: list[Tensor] = [torch.empty(0)] * 2
+    busy = False  # while several boxes are ticked at once, the picture is drawn once, at the end
+
+    def redraw(change=None) -> None:
+        if not busy:
+            ticked = [j for j, tick in enumerate(box.boxes) if tick.value]
+            with torch.no_grad():
+                box.picture.value = png(model.pictures(swap(*codes, ticked))[0])
+
+    def encode(n: int) -> None:
+        image = data.images(torch.tensor([box.numbers[n].value]))
+        box.originals[n].value = png(image[0])
+        with torch.no_grad():
+            codes[n], _ = model.encode(image.to(model.device))
+
+    def choose(change) -> None:
+        encode(box.numbers.index(change.owner))
+        redraw()
+
+    def tick(every: bool) -> None:
+        nonlocal busy
+        busy = True
+        for one in box.boxes:
+            one.value = every
+        busy = False
+        redraw()
+
+    def draw_lots(button) -> None:
+        for number in box.numbers:
+            number.value = int(torch.randint(len(data), ()))
+
+    buttons = [
+        ipywidgets.Button(description=name) for name in ("Two others", "All from A", "All from B")
+    ]
+    buttons[0].on_click(draw_lots)
+    buttons[1].on_click(lambda button: tick(False))
+    buttons[2].on_click(lambda button: tick(True))
+    for n, number in enumerate(box.numbers):
+        encode(n)
+        number.observe(choose, "value")
+    for one in box.boxes:
+        one.observe(redraw, "value")
+    redraw()
+    shown = [box.boxes[j] for j in order if kl[j] >= _ASLEEP]
+    (a, b), middle = box.originals, box.picture
+    rows = {"flex_flow": "row wrap"}
+    pictures = [_under(a, "image A"), _under(middle, "drawn from the mixed code")]
+    box.children = [
+        ipywidgets.HBox([*box.numbers, *buttons], layout=rows),
+        ipywidgets.HBox([*pictures, _under(b, "image B")], layout=rows),
+        ipywidgets.VBox([ipywidgets.Label("Take from B:"), *shown]),
+    ]
     return box
