@@ -194,6 +194,14 @@ def _fruits() -> ImageSet:
     return ImageSet("fruits", space, tuple(pixels.shape[1:]), pixels)
 
 
+def _faces() -> ImageSet:
+    space = faces.FACTORS
+    pixels = torch.empty(len(space), 3, faces.SIZE, faces.SIZE, dtype=torch.uint8)
+    for index in torch.arange(len(space)).split(_CHUNK):
+        pixels[index] = faces.render(space.classes(index))
+    return ImageSet("faces", space, tuple(pixels.shape[1:]), pixels)
+
+
 def _small_fruits() -> ImageSet:
     """Every second place and shade; each pixel is the mean of 2x2."""
     space = _SMALL_FRUITS
@@ -201,14 +209,6 @@ def _small_fruits() -> ImageSet:
     small = torch.nn.functional.avg_pool2d(fruits.render(classes).float(), 2)
     pixels = small.round().to(torch.uint8)
     return ImageSet("small_fruits", space, tuple(pixels.shape[1:]), pixels)
-
-
-def _faces() -> ImageSet:
-    space = faces.FACTORS
-    pixels = torch.empty(len(space), 3, faces.SIZE, faces.SIZE, dtype=torch.uint8)
-    for index in torch.arange(len(space)).split(_CHUNK):
-        pixels[index] = faces.render(space.classes(index))
-    return ImageSet("faces", space, tuple(pixels.shape[1:]), pixels)
 
 
 def _small_sprites() -> ImageSet:
