@@ -20,7 +20,7 @@ DSPRITES_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 DSPRITES_URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{DSPRITES_FILE}"
 
 _SMALL = FactorSpace(("shape", "scale", "x", "y"), (3, 6, 16, 16))
-_SMALL_FRUITS = FactorSpace(fruits.FACTORS.names, (4, 6, 5, 4, 4, 2))
+_SMALL_FRUITS = FactorSpace(("kind", "colour", "size", "x", "y"), (4, 6, 5, 3, 3))
 _CHUNK = 8192
 
 
@@ -122,7 +122,7 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
         "sprites": all 737,280 dSprites, drawn here in a few seconds, no download (377 MB);
         "fruits": 30,720 fruits in colour, drawn here in a second, no download (377 MB);
         "faces": 30,000 cartoon faces, drawn here in a few seconds, no download (369 MB);
-        "small_fruits": 3,840 fruits of 32x32 pixels: half of the places and shades;
+        "small_fruits": 1,080 fruits of 24x24 pixels (kind, colour, size, x, y), one shade;
         "dsprites": the published file. It is read from `path`; without a path it is fetched
         once into the data folder. Any file with the same keys works, a sample of it too.
 
@@ -203,12 +203,12 @@ def _faces() -> ImageSet:
 
 
 def _small_fruits() -> ImageSet:
-    """Every second place and shade; each pixel is the mean of 2x2."""
-    space = _SMALL_FRUITS
-    classes = space.classes(torch.arange(len(space))) * torch.tensor([1, 1, 1, 2, 2, 2])
-    small = torch.nn.functional.avg_pool2d(fruits.render(classes).float(), 2)
-    pixels = small.round().to(torch.uint8)
-    return ImageSet("small_fruits", space, tuple(pixels.shape[1:]), pixels)
+    """The middle 48x48 pixels at half the resolution, at places 2 to 4, on the brightest shade."""
+    classes = _SMALL_FRUITS.classes(torch.arange(len(_SMALL_FRUITS)))
+    classes = torch.nn.functional.pad(classes, (0, 1)) + torch.tensor([0, 0, 0, 2, 2, 0])
+    middle = fruits.render(classes)[:, :, 6:54, 6:54]
+    pixels = torch.nn.functional.avg_pool2d(middle.float(), 2).round().to(torch.uint8)
+    return ImageSet("small_fruits", _SMALL_FRUITS, tuple(pixels.shape[1:]), pixels)
 
 
 def _small_sprites() -> ImageSet:
