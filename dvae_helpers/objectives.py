@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .adversaries import Discriminator, classification_loss, permute_dims
 from .estimators import Decomposition, batch_decomposition, gaussian_kl
 from .models import VAE, sample
 
@@ -35,6 +36,9 @@ class Pass:
     noise: float = 0.1
     whole: Callable[[], tuple[Tensor, Tensor]] | None = None  # posteriors of all N images
     memory: dict[str, Tensor] = field(default_factory=dict)  # what an objective keeps between steps
+    generator: torch.Generator | None = None  # of everything random in the step
+    discriminator: Callable[[], Discriminator] | None = None  # for adversarial objectives
+    second: Callable[[], Tensor] | None = None  # codes (B, J) of another batch, without gradient
 
     @cached_property
     def distortion(self) -> Tensor:
@@ -67,10 +71,17 @@ class Pass:
 
 @dataclass(frozen=True)
 class Terms:
-    """The loss to minimise and the pass it came from; every other term is worked out on demand."""
+    """The loss to minimise and the pass it came from; every other term is worked out on demand.
+
+    own: terms that this objective alone has, by name.
+    discriminator_loss: what the discriminator minimises in the same step, if there is one. Its
+        gradient reaches the discriminator's weights only, and that of `loss` the model's only.
+    """
 
     loss: Tensor
     out: Pass
+    own: dict[str, Tensor] = field(default_factory=dict)
+    discriminator_loss: Tensor | None = None
 
     def values(self) -> dict[str, float]:
         """Every term as a number, nats per image."""
@@ -83,7 +94,7 @@ class Terms:
                 "mutual_information": parts.mutual_information,
                 "total_correlation": parts.total_correlation,
                 "dimension_kl": parts.dimension_kl,
-            }
+            } | self.own
             return {name: float(value) for name, value in terms.items()}
 
 
@@ -96,12 +107,15 @@ def forward(
     autocast: contextlib.AbstractContextManager | None = None,
     whole: Callable[[], tuple[Tensor, Tensor]] | None = None,
     memory: dict[str, Tensor] | None = None,
+    discriminator: Callable[[], Discriminator] | None = None,
+    second: Callable[[], Tensor] | None = None,
 ) -> Pass:
     """Encodes images, draws z ~ q(z|x) with the generator, decodes.
 
     autocast: the networks run inside it, in lower precision; codes and losses stay float32.
     whole: gives the mean and log variance of all N images, for the exact estimator.
     memory: the same dictionary at every step, for objectives that keep something.
+    discriminator, second: for adversarial objectives, see `Pass`.
     """
     with autocast or contextlib.nullcontext():
         mean, log_var = model.encode(images)
@@ -120,6 +134,9 @@ def forward(
         model.noise,
         whole,
         {} if memory is None else memory,
+        generator,
+        discriminator,
+        second,
     )
 
 
@@ -192,3 +209,57 @@ def geco(out: Pass, target: float, speed: float = 5e-4, smooth: float = 0.9) -> 
     out.memory["average"] = average
     out.memory["multiplier"] = multiplier * (speed * average.clamp(-10, 10)).exp()
     return Terms(out.rate + multiplier * (out.distortion - target), out)
+
+
+def factor_vae(out: Pass, gamma: float = 10.0) -> Terms:
+    """Kim & Mnih (2018), Eq. 2 and Algorithm 2: gamma on a discriminator's total correlation.
+
+    TC is estimated by E[log D(z) - log(1 - D(z))], over the codes z of this batch; D is the
+    probability that z came from q(z), and not from prod_j q(z_j). With the exact TC in its place
+    this is beta_tcvae with beta = gamma + 1. D learns from the same codes, and from those of a
+    second batch with every column shuffled. (The paper updates the model between the two; here
+    both take one step from the same weights.)
+
+    Terms of its own: estimated_tc, and discriminator_loss (ln 2 is guessing); both in nats.
+    Raises ValueError if the pass has no discriminator, or gamma is negative.
+    """
+    discriminator = _discriminator("factor_vae", out, gamma)
+    estimate = discriminator.frozen(out.z).mean()
+    shuffled = permute_dims(out.second(), out.generator)
+    loss = classification_loss(discriminator(out.z.detach()), discriminator(shuffled))
+    own = {"estimated_tc": estimate, "discriminator_loss": loss}
+    return Terms(out.distortion + out.rate + gamma * estimate, out, own, loss)
+
+
+def aae(out: Pass, gamma: float = 1.0) -> Terms:
+    """Makhzani et al. (2015), Sec. 2: the adversarial autoencoder. No rate: a discriminator
+    pulls the aggregate posterior q(z) to the prior.
+
+    The encoder is the Gaussian one of the other objectives (their second choice of three), so
+    that the same terms and scores exist. It minimises distortion + gamma * E[-log(1 - D(z))],
+    the loss of a generator that does not saturate; D is the probability that z came from q(z),
+    and not from p(z). Close to q = p the second term has half the gradient of
+    KL(q(z) || p(z)) = total correlation + dimension-wise KL.
+
+    Terms of its own: estimated_prior_kl = E[log D(z) - log(1 - D(z))], that same KL as the
+    discriminator sees it, and discriminator_loss (ln 2 is guessing); both in nats.
+    Raises ValueError if the pass has no discriminator, or gamma is negative.
+    """
+    discriminator = _discriminator("aae", out, gamma)
+    log_ratio = discriminator.frozen(out.z)
+    prior = sample(torch.zeros_like(out.mean), torch.zeros_like(out.mean), out.generator)
+    loss = classification_loss(discriminator(out.z.detach()), discriminator(prior))
+    own = {"estimated_prior_kl": log_ratio.mean(), "discriminator_loss": loss}
+    return Terms(out.distortion + gamma * F.softplus(log_ratio).mean(), out, own, loss)
+
+
+def _discriminator(name: str, out: Pass, gamma: float) -> Discriminator:
+    if not (gamma >= 0 and math.isfinite(gamma)):
+        raise ValueError(f"gamma is {gamma}; expected a number from 0 up.")
+    if out.discriminator is None or (name == "factor_vae" and out.second is None):
+        raise ValueError(
+            f"{name} needs a discriminator, which only `training.fit` gives it: train these "
+            "models one at a time, not with fit_many. For one pass by hand, give `forward` a "
+            "discriminator and a second batch of codes."
+        )
+    return out.discriminator()

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import zoo
+from .adversaries import Discriminator
 from .datasets import ImageSet, write_whole
 from .models import VAE, Stacked, sample
 from .objectives import Pass, Terms, beta_vae, forward
@@ -36,7 +37,8 @@ class History:
 
     Each record has step, loss, distortion, rate (means over the steps since the last record),
     and mutual_information, total_correlation, dimension_kl (stratified estimates from the last
-    batch alone); nats per image.
+    batch alone); nats per image. Terms that an objective has of its own (`Terms.own`) come
+    last, as means too.
     """
 
     records: list[dict[str, float]] = field(default_factory=list)
@@ -76,6 +78,7 @@ def fit(
     checkpoint_seconds: float = 30.0,
     log_every: int = 50,
     progress: bool = True,
+    discriminator: Discriminator | None = None,
 ) -> History:
     """Trains `model` in place with Adam and gives the history of its terms.
 
@@ -87,6 +90,9 @@ def fit(
     checkpoint: a file that is written every `checkpoint_seconds` and at the end. If it is
         there when `fit` starts, the run goes on from it, to the same weights that it would have
         reached without the interruption. A file of a different run is refused.
+    discriminator: of an adversarial objective (factor_vae, aae), trained in place with an Adam of
+        its own, one step for each step of the model. If none is given, `Discriminator(latents)`
+        with the run's seed is made. The checkpoint keeps it, and its optimiser.
     An interrupt (Ctrl-C, or the stop button of a notebook) ends the run after the step it is in:
     the model keeps what was reached, the checkpoint is written and `history.interrupted` is set.
 
@@ -94,11 +100,16 @@ def fit(
     number (the last checkpoint is then still good).
     """
     _check(model, data, steps, batch_size, learning_rate, log_every)
+    if discriminator is not None and discriminator.latents != model.latents:
+        raise ValueError(
+            f"The discriminator was made for {discriminator.latents} latents, but the model has "
+            f"{model.latents}. Make it with Discriminator(model.latents)."
+        )
     device = model.device
     precision = _precision(precision, device)
     if device.type == "cpu":
         keep_freed_memory()
-    run = _Run(model, data, objective, batch_size, seed, learning_rate, precision)
+    run = _Run(model, data, objective, batch_size, seed, learning_rate, precision, discriminator)
     checkpoint = Path(checkpoint) if checkpoint is not None else None
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
@@ -256,7 +267,17 @@ def _check(model, data, steps, batch_size, learning_rate, log_every) -> None:
 class _Run:
     """The moving parts of one training run, all of which a checkpoint keeps."""
 
-    def __init__(self, model, data, objective, batch_size, seed, learning_rate, precision):
+    def __init__(
+        self,
+        model,
+        data,
+        objective,
+        batch_size,
+        seed,
+        learning_rate,
+        precision,
+        discriminator=None,
+    ):
         self.model, self.data, self.objective = model, data, objective
         self.batch_size, self.seed = batch_size, seed
         device = model.device
@@ -267,6 +288,7 @@ class _Run:
         self.step, self.epoch, self.order = 0, -1, torch.empty(0)
         self.history = History()
         self.memory: dict[str, Tensor] = {}  # what the objective keeps from step to step
+        self.discriminator, self.opponent = None, None  # the second: the first one's optimiser
         self._clear_window()
         self.autocast = contextlib.nullcontext()
         if precision == "bfloat16":
@@ -281,6 +303,30 @@ class _Run:
             "learning_rate": learning_rate,
             "precision": precision,
         }
+        if discriminator is not None:
+            self.settings["discriminator"] = discriminator.config
+            self._take(discriminator)
+
+    def _take(self, discriminator: Discriminator) -> None:
+        self.discriminator = discriminator.to(self.model.device)
+        self.opponent = self.discriminator.optimiser()
+
+    def _ask_discriminator(self) -> Discriminator:
+        """Made when an objective first asks for one."""
+        if self.discriminator is None:
+            self._take(Discriminator(self.model.latents, seed=self.seed))
+        return self.discriminator
+
+    @torch.no_grad()
+    def _second(self) -> Tensor:
+        """Codes of images that are drawn again, by chance."""
+        device = self.model.device
+        index = torch.randint(
+            len(self.data), (self.batch_size,), generator=self.noise, device=device
+        )
+        with self.autocast:
+            mean, log_var = self.model.encode(self.data.images(index.cpu()).to(device))
+        return sample(mean, log_var, self.noise)
 
     def next_index(self) -> Tensor:
         """The numbers of the next images. Epoch e's order depends on the seed and e alone."""
@@ -317,11 +363,17 @@ class _Run:
             self.autocast,
             self._whole,
             self.memory,
+            self._ask_discriminator,
+            self._second,
         )
         terms = self.terms(out)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()
         self.optimiser.step()
+        if terms.discriminator_loss is not None:
+            self.opponent.zero_grad(set_to_none=True)
+            terms.discriminator_loss.backward()
+            self.opponent.step()
         self.count(terms)
         return terms
 
@@ -339,29 +391,30 @@ class _Run:
         self.step += 1
         self.window_steps += 1
         out = terms.out
-        self.window += torch.stack((terms.loss, out.distortion, out.rate)).detach()
+        means = (terms.loss, out.distortion, out.rate, *terms.own.values())
+        self.window = self.window + torch.stack(means).detach()
 
     def log(self, terms: Terms) -> None:
-        loss, distortion, rate = (self.window / self.window_steps).tolist()
-        if not math.isfinite(loss):
-            raise self._diverged(f"The loss is {loss}")
-        record = {"step": self.step, **terms.values()}
-        self.history.records.append(record | {"loss": loss, "distortion": distortion, "rate": rate})
+        names = ("loss", "distortion", "rate", *terms.own)
+        means = dict(zip(names, (self.window / self.window_steps).tolist(), strict=True))
+        if not math.isfinite(means["loss"]):
+            raise self._diverged(f"The loss is {means['loss']}")
+        self.history.records.append({"step": self.step, **terms.values()} | means)
         self._clear_window()
 
     def _diverged(self, what: str) -> Diverged:
         return Diverged(
             f"{what} at step {self.step}. Use a smaller learning rate "
-            f"(it is {self.settings['learning_rate']}), or a smaller beta."
+            f"(it is {self.settings['learning_rate']}), or a smaller beta or gamma."
         )
 
     def _clear_window(self) -> None:
-        self.window, self.window_steps = torch.zeros(3, device=self.model.device), 0
+        self.window, self.window_steps = torch.zeros((), device=self.model.device), 0
 
     def save(self, path: Path) -> None:
-        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{number}.{key}": value for key, value in state.items()}
+        tensors = _named("model", self.model, "adam", self.optimiser)
+        if self.discriminator is not None:
+            tensors |= _named("discriminator", self.discriminator, "opponent", self.opponent)
         tensors |= {f"memory.{key}": value for key, value in self.memory.items()}
         tensors["noise"] = self.noise.get_state()
         if not all(bool(value.isfinite().all()) for value in tensors.values()):
@@ -373,27 +426,45 @@ class _Run:
         tensors, notes = zoo.read(path)
         there, here = notes.get("settings", {}), self.settings
         if there != here:
-            differing = [key for key in here if there.get(key) != here[key]]
-            details = "; ".join(f"{k} was {there.get(k)}, now {here[k]}" for k in differing)
+            differing = [key for key in here | there if there.get(key) != here.get(key)]
+            details = "; ".join(f"{k} was {there.get(k)}, now {here.get(k)}" for k in differing)
             raise ValueError(
                 f"{path} belongs to a different run: {details}. "
                 "Choose another file for this run, or delete that one."
             )
-        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k[:6] == "model."}
-        self.model.load_state_dict(weights)
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("adam."):
-                number, name = key.removeprefix("adam.").split(".")
-                state.setdefault(int(number), {})[name] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        _give(tensors, "model", self.model, "adam", self.optimiser)
+        if any(key.startswith("discriminator.") for key in tensors):
+            discriminator = self._ask_discriminator()
+            _give(tensors, "discriminator", discriminator, "opponent", self.opponent)
         for key, value in tensors.items():
             if key.startswith("memory."):
                 self.memory[key.removeprefix("memory.")] = value.to(self.model.device)
         self.noise.set_state(tensors["noise"])
         self.step = notes["step"]
         self.history.records, self.history.seconds = notes["records"], notes["seconds"]
+
+
+def _named(name: str, network, adam: str, optimiser) -> dict[str, Tensor]:
+    """A network's weights and its optimiser's state, under names for a checkpoint."""
+    tensors = {f"{name}.{key}": value for key, value in network.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"{adam}.{number}.{key}": value for key, value in state.items()}
+    return tensors
+
+
+def _give(tensors: dict[str, Tensor], name: str, network, adam: str, optimiser) -> None:
+    """Gives a network and its optimiser what `_named` took from them."""
+    weights = {
+        k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")
+    }
+    network.load_state_dict(weights)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(f"{adam}."):
+            number, what = key.removeprefix(f"{adam}.").split(".")
+            state.setdefault(int(number), {})[what] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
 class _Stack:

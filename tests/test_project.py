@@ -68,8 +68,11 @@ def test_the_package_imports_fast_and_without_the_notebook_front_end():
 
 def test_modules_import_only_from_those_before_them():
     order = ["factors", "sprites", "fruits", "faces", "datasets", "models", "zoo", "estimators"]
-    order += ["objectives", "training", "information", "importances", "metrics", "sweep"]
-    order += ["figures", "pages", "widgets", "exercises", "slides", "doctor", "bench", "__main__"]
+    order += ["adversaries", "objectives", "training", "information", "importances", "metrics"]
+    order += ["sweep"]
+    order += ["combinations", "judge", "combination_runs"]
+    order += ["figures", "pages", "widgets", "exercises", "slides", "handout"]
+    order += ["doctor", "bench", "__main__"]
     files = {path.stem for path in (ROOT / "dvae_helpers").glob("*.py")} - {"__init__"}
     assert files == set(order)
     for name in files:
