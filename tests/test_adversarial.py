@@ -90,7 +90,7 @@ class TestRatio:
         with torch.no_grad():
             estimate = float(model(correlated(20_000, generator)).mean())
         truth = -0.5 * math.log(1 - 0.8**2)  # 0.511
-        assert estimate == pytest.approx(truth, abs=0.08)
+        assert estimate == pytest.approx(truth, abs=0.15)
 
     def test_of_two_equal_clouds_is_none(self):
         model, generator = learnt(shuffled, shuffled, 150, hidden=16, depth=2)

@@ -1,0 +1,146 @@
+"""The judges of notebook 09: right answers are right, plausible wrong ones get their hint."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dvae_helpers import exercises
+from dvae_helpers.adversaries import classification_loss, permute_dims
+
+
+def right_ratio(logits, share):
+    return logits - math.log(share / (1 - share))
+
+
+def by_gather(z, generator):
+    order = torch.stack([torch.randperm(len(z), generator=generator) for _ in range(z.shape[1])], 1)
+    return z.gather(0, order)
+
+
+def by_columns(z, generator):
+    columns = [z[torch.randperm(len(z), generator=generator), j] for j in range(z.shape[1])]
+    return torch.stack(columns, 1)
+
+
+def whole_rows(z, generator):
+    return z[torch.randperm(len(z), generator=generator)]
+
+
+def two_together(z, generator):
+    order = torch.randperm(len(z), generator=generator)
+    last = torch.randperm(len(z), generator=generator)
+    return torch.stack((z[order, 0], z[order, 1], z[last, 2]), 1)
+
+
+def with_replacement(z, generator):
+    return z.gather(0, torch.randint(len(z), z.shape, generator=generator))
+
+
+def right_bound(q, p):
+    return q.mean() - p.logsumexp(0) + math.log(len(p))
+
+
+def by_entropy(q, other):
+    loss = F.binary_cross_entropy_with_logits
+    return q.mean(), 0.5 * (loss(q, torch.ones_like(q)) + loss(other, torch.zeros_like(other)))
+
+
+def through_probabilities(q, other):
+    chance, rest = q.sigmoid(), other.sigmoid()
+    loss = -0.5 * (chance.log().mean() + (1 - rest).log().mean())
+    return (chance.log() - (1 - chance).log()).mean(), loss
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer"),
+    [
+        (exercises.unequal_classes, right_ratio),
+        (exercises.unequal_classes, lambda logits, s: logits - math.log(s) + math.log(1 - s)),
+        (exercises.repaired_shuffle, by_gather),
+        (exercises.repaired_shuffle, by_columns),
+        (exercises.repaired_shuffle, permute_dims),
+        (exercises.lower_bound, right_bound),
+        (exercises.lower_bound, lambda q, p: float(right_bound(q, p))),
+        (exercises.repaired_losses, by_entropy),
+        (exercises.repaired_losses, lambda q, p: [q.mean(), classification_loss(q, p)]),
+        (exercises.which_side, ["over", "under", "under"]),
+        (exercises.which_side, ("Over", " under", "UNDER")),
+    ],
+)
+def test_right(judge, answer, capsys):
+    judge(answer)
+    assert capsys.readouterr().out == "Right.\n"
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "hint"),
+    [
+        (exercises.unequal_classes, lambda logits, s: logits, "how often q was shown"),
+        (
+            exercises.unequal_classes,
+            lambda logits, s: logits + math.log(s / (1 - s)),
+            "the wrong sign",
+        ),
+        (exercises.unequal_classes, lambda logits, s: logits - math.log(s), "the other cloud"),
+        (
+            exercises.unequal_classes,
+            lambda logits, s: right_ratio(logits, s).exp(),
+            "the values differ",
+        ),
+        (exercises.unequal_classes, lambda logits, s: logits.mean(), "shape"),
+        (exercises.repaired_shuffle, whole_rows, "whole rows were shuffled"),
+        (exercises.repaired_shuffle, two_together, "still move together"),
+        (exercises.repaired_shuffle, with_replacement, "lost some of its values"),
+        (exercises.repaired_shuffle, lambda z, g: z, "nothing was shuffled"),
+        (exercises.repaired_shuffle, lambda z, g: z.T, "shape"),
+        (exercises.lower_bound, lambda q, p: q.mean(), "plain estimate"),
+        (exercises.lower_bound, lambda q, p: q.mean() - p.mean(), "you average l itself"),
+        (exercises.lower_bound, lambda q, p: q.mean() - p.logsumexp(0), "log of a mean"),
+        (exercises.lower_bound, lambda q, p: q.mean() - p.exp().mean(), "logarithm of the second"),
+        (
+            exercises.lower_bound,
+            lambda q, p: q.mean() + p.logsumexp(0) - math.log(len(p)),
+            "mind the sign",
+        ),
+        (exercises.lower_bound, lambda q, p: q.mean() - p.exp().mean().log(), "overflows"),
+        (exercises.lower_bound, lambda q, p: q, "shape"),
+        (exercises.repaired_losses, lambda q, p: (-q.mean(), by_entropy(q, p)[1]), "wrong sign"),
+        (
+            exercises.repaired_losses,
+            lambda q, p: (q.mean(), by_entropy(q.sigmoid(), p.sigmoid())[1]),
+            "probabilities twice",
+        ),
+        (exercises.repaired_losses, lambda q, p: (q.mean(), 2 * by_entropy(q, p)[1]), "1/2"),
+        (exercises.repaired_losses, lambda q, p: (q.mean(), by_entropy(-q, -p)[1]), "exchanged"),
+        (exercises.repaired_losses, through_probabilities, "rounded to 1"),
+        (exercises.repaired_losses, lambda q, p: q.mean(), "two things"),
+        (exercises.which_side, ["under", "under", "under"], "by heart"),
+        (exercises.which_side, ["over", "over", "under"], "near 0"),
+        (exercises.which_side, ["over", "under", "over"], "4,608 spikes"),
+        (exercises.which_side, ["over", "under"], "three words"),
+        (exercises.which_side, "over", "three words"),
+        (exercises.which_side, ["above", "under", "under"], '"over" or "under"'),
+    ],
+)
+def test_wrong(judge, answer, hint, capsys):
+    judge(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert hint in said
+
+
+@pytest.mark.parametrize(
+    ("judge", "stub"),
+    [
+        (exercises.unequal_classes, lambda logits, share: ...),
+        (exercises.repaired_shuffle, lambda z, generator: None),
+        (exercises.lower_bound, lambda q_logits, p_logits: ...),
+        (exercises.repaired_losses, lambda q_logits, product_logits: ...),
+        (exercises.which_side, ...),
+    ],
+)
+def test_stub_is_not_answered(judge, stub, capsys):
+    judge(stub)
+    assert capsys.readouterr().out.startswith("Not answered yet")
