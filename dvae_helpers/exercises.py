@@ -925,3 +925,41 @@ def extremes(answer: Any) -> None:
             raise _Wrong(f"your {which} table has {names[0]} = {high:.2f}; it must be 1.")
         if low >= 0.7:
             raise _Wrong(f"your {which} table has {names[1]} = {low:.2f}; it must be below 0.7.")
+
+
+# Notebook 08
+
+
+@_judge
+def attribute_direction(answer: Any) -> None:
+    """attribute_direction(codes, labels) -> (J,): the mean code with the label, less the others'.
+
+    codes: (N, J). labels: (N,) booleans.
+    """
+    generator = torch.Generator().manual_seed(11)
+    for count, width in ((9, 4), (40, 3), (25, 6)):
+        codes = torch.randn(count, width, generator=generator, dtype=torch.float64) + 0.3
+        labels = torch.rand(count, generator=generator) < 0.35
+        labels[:2] = torch.tensor([True, False])
+        kept = codes.clone()
+        result = _call(answer, codes, labels)
+        if not torch.equal(codes, kept):
+            raise _Wrong("your function changes the codes it is given; make a new tensor.")
+        with_label, without = codes[labels].mean(0), codes[~labels].mean(0)
+        right = with_label - without
+        _not_this(result, -right, "the sign is the other way: from the others to the labelled.")
+        _not_this(result, with_label, "that is where the labelled codes lie. Where are the others?")
+        _not_this(
+            result, with_label - codes.mean(0), "subtract the mean of the others, not of all codes."
+        )
+        _not_this(
+            result,
+            codes[labels].sum(0) - codes[~labels].sum(0),
+            "those are sums: the larger group wins. Use means.",
+        )
+        _not_this(
+            result,
+            codes[labels].mean() - codes[~labels].mean(),
+            "that is one number. Average over the images only, and keep the latents.",
+        )
+        _tensor(result, right, "your direction")
