@@ -14,7 +14,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 export MALLOC_MMAP_THRESHOLD_ = 2147483647
 export MALLOC_TRIM_THRESHOLD_ = 2147483647
 
-.PHONY: help lab test notebooks slides lint format doctor bench clean
+.PHONY: help lab test notebooks slides handout lint format doctor bench clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (sets everything up first)"
@@ -22,6 +22,7 @@ help:
 	@echo "make doctor     say what works on this machine, and what to do about what does not"
 	@echo "make notebooks  run every notebook from top to bottom and keep its outputs"
 	@echo "make slides     turn every notebook into slides that need no network (asks for npm once)"
+	@echo "make handout    write the notebooks without solutions and outputs, for students"
 	@echo "make lint       check the style of code and notebooks; make format mends it"
 	@echo "make bench      measure training and drawing speed"
 	@echo "make clean      remove the environment and what the course has written"
@@ -42,7 +43,10 @@ notebooks: $(READY)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
 
 slides: $(READY)
-	$(BIN)/python -m dvae_helpers slides
+	$(BIN)/python -m dvae_helpers slides --pdf
+
+handout: $(READY)
+	$(BIN)/python -m dvae_helpers handout
 
 lint: $(READY)
 	$(BIN)/ruff check .

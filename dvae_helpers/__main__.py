@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; a ValueError becomes one line on the error output and exit status 2."""
+    """Runs one command; what it cannot do becomes one line of errors and exit status 2."""
     parser = argparse.ArgumentParser(prog="python -m dvae_helpers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("doctor", help="say what works on this machine")
@@ -20,6 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
     slides = commands.add_parser("slides", help="turn notebooks into slides that need no network")
     slides.add_argument("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
     slides.add_argument("--out", default="slides", help="folder of the decks (default: slides)")
+    slides.add_argument("--pdf", action="store_true", help="a PDF of each too (needs Chromium)")
+    handout = commands.add_parser("handout", help="write notebooks without solutions and outputs")
+    handout.add_argument("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
+    handout.add_argument("--out", default="handout", help="their folder (default: handout)")
     bench = commands.add_parser("bench", help="measure how fast this machine draws and trains")
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
@@ -37,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _score(options)
         if options.command == "slides":
             return _slides(options)
+        if options.command == "handout":
+            return _handout(options)
         from . import bench as speed
 
         device = _device(options.device)
@@ -44,6 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(
+            f"Error: {error}. See whether the disk is full, and whether you may read and write "
+            "there; then give the same command again.",
+            file=sys.stderr,
+        )
         return 2
 
 
@@ -64,7 +77,7 @@ def _add_train(commands) -> None:
     add = parser.add_argument
     add("--data", default="sprites", help="sprites, small_sprites, fruits, faces or dsprites")
     add("--path", help="the dSprites file, for --data dsprites")
-    add("--objective", default="beta_tcvae", help="elbo, beta_vae, beta_tcvae or capacity_vae")
+    add("--objective", default="beta_tcvae", help="elbo, beta_vae, beta_tcvae, factor_vae, aae, ..")
     add("--beta", type=float, help="short for --set beta=BETA")
     add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the objective")
     add("--architecture", default="conv", help="conv or dense")
@@ -169,10 +182,14 @@ def _train(options) -> int:
     order, kl = figures.latent_order(mean, log_var)
     labels = [f"latent {j} ({kl[j]:.1f} nats)" for j in order]
     start = mean[len(mean) // 2]
-    figures.traversal_grid(model, start, order, labels=labels).savefig(out / "traversal.png")
     few = torch.linspace(0, len(data) - 1, 10).long()
-    figures.reconstructions(model, data, few).savefig(out / "reconstructions.png")
-    figures.training_curves(history).savefig(out / "curves.png")
+    pictures = {
+        "traversal.png": figures.traversal_grid(model, start, order, labels=labels),
+        "reconstructions.png": figures.reconstructions(model, data, few),
+        "curves.png": figures.training_curves(history),
+    }
+    for name, figure in pictures.items():
+        datasets.write_whole(out / name, figures.to_png(figure))
     print(f"Written to {out}: checkpoint, history.csv, traversal, reconstructions, curves (.png).")
     if options.zoo:
         about = {
@@ -197,7 +214,7 @@ def _train(options) -> int:
 def _add_sweep(commands) -> None:
     parser = commands.add_parser(
         "sweep",
-        help="train a grid of models, and write a table of their terms",
+        help="train a grid of models, and write a table of their terms and scores",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -215,6 +232,7 @@ def _add_sweep(commands) -> None:
     add("--scheduler", metavar="ADDRESS", help="train on this Dask cluster instead of here")
     add("--out", help="folder of the finished runs (default: runs/DATA)")
     add("--table", help="CSV file to write (default: table.csv in that folder)")
+    add("--codes", help="file to write with every model's codes of the same 512 images")
 
 
 def _sweep(options) -> int:
@@ -232,6 +250,8 @@ def _sweep(options) -> int:
         print(f"Stopped: {done} of {len(runs)} runs are in {out}; the same command goes on.")
         return 1
     sweep.write_table(rows, table)
+    if options.codes:
+        sweep.write_codes(runs, out, options.codes)
     print(f"{len(rows)} runs, {sum(row['seconds'] for row in rows):,.0f} s of training: {table}")
     return 0
 
@@ -275,7 +295,22 @@ def _slides(options) -> int:
     decks = slides.build(options.names, out)
     for deck in decks:
         print(f"{deck}  {deck.stat().st_size / 1e6:.1f} MB")
+    if options.pdf:
+        try:
+            for deck in decks:
+                path = slides.pdf(deck)
+                print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        except ValueError as error:
+            print(f"No PDF: {error}")
     print(f"Open {out / 'index.html'} in a browser.")
+    return 0
+
+
+def _handout(options) -> int:
+    from . import handout
+
+    for path in handout.build(options.names, Path(options.out)):
+        print(path)
     return 0
 
 

@@ -2,9 +2,11 @@
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -14,6 +16,8 @@ from nbconvert import SlidesExporter
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
+
+from .datasets import write_whole
 
 REVEAL, MATHJAX = ("reveal.js", "4.6.1"), ("mathjax", "3.2.2")
 _ROOT = Path(__file__).parents[1]
@@ -30,20 +34,24 @@ def build(
     The index lists every deck in the folder `out`. Raises ValueError for an unknown name, and
     if reveal.js and MathJax are neither here nor to be had.
     """
+    found = find(names, notebooks)
+    parts = fetch()
+    decks = []
+    for name, path in found.items():
+        decks.append(out / f"{name}.slides.html")
+        write_whole(decks[-1], deck_html(nbformat.read(path, as_version=4), parts).encode())
+    _write_index(out, find((), notebooks))
+    return decks
+
+
+def find(names: Sequence[str], notebooks: Path) -> dict[str, Path]:
+    """The notebooks with these names, or all of them; ValueError for a name that is not there."""
     found = {path.stem: path for path in sorted(notebooks.glob("*.ipynb"))}
     if unknown := [name for name in names if name not in found]:
         raise ValueError(
             f"There is no notebook {unknown[0]!r} in {notebooks}; choose from {', '.join(found)}."
         )
-    parts = fetch()
-    out.mkdir(parents=True, exist_ok=True)
-    decks = []
-    for name in names or found:
-        deck = out / f"{name}.slides.html"
-        deck.write_text(deck_html(nbformat.read(found[name], as_version=4), parts), "utf-8")
-        decks.append(deck)
-    _write_index(out, found)
-    return decks
+    return {name: found[name] for name in names or found}
 
 
 def fetch(folder: Path = _ROOT / "slides" / "node_modules") -> Path:
@@ -69,6 +77,37 @@ def fetch(folder: Path = _ROOT / "slides" / "node_modules") -> Path:
             "network; connect and try again. npm said: " + " ".join(said[:3])
         )
     return folder
+
+
+def pdf(deck: Path) -> Path:
+    """Prints a deck to NAME.slides.pdf beside it, one page for each slide, with Chromium.
+
+    Raises ValueError if there is no Chromium, or if it fails.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        raise ValueError(
+            "PDFs of the slides need Chromium, and there is none here. Install it (for example: "
+            "apt install chromium), then try again. Or open a deck in any browser, put ?print-pdf "
+            "behind its address, and print it to a file."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        printed = Path(folder) / "deck.pdf"
+        command = [chromium, "--headless", "--disable-gpu", f"--user-data-dir={folder}/profile"]
+        command += ["--no-first-run", "--disable-background-networking", "--disable-sync"]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            command.append("--no-sandbox")  # Chromium's sandbox does not work for root
+        # Time in the page runs ahead while nothing happens there: so long may a deck take.
+        command += ["--virtual-time-budget=60000", "--no-pdf-header-footer"]
+        command += [f"--print-to-pdf={printed}", f"{deck.resolve().as_uri()}?print-pdf"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if not printed.is_file():
+            said = done.stderr.strip().splitlines() or ["nothing"]
+            raise ValueError(f"Chromium could not print {deck}. It said: {said[-1]}")
+        path = deck.with_suffix(".pdf")
+        write_whole(path, printed.read_bytes())
+    return path
 
 
 def _version(package: Path) -> str | None:
@@ -166,4 +205,4 @@ def _write_index(out: Path, notebooks: dict[str, Path]) -> None:
             title = html.escape(_title(nbformat.read(path, as_version=4)))
             rows.append(f'<li><a href="{name}.slides.html">{title}</a></li>')
     page = (_TEMPLATE / "contents.html").read_text("utf-8")
-    (out / "index.html").write_text(page.replace("{{ rows }}", "\n".join(rows)), "utf-8")
+    write_whole(out / "index.html", page.replace("{{ rows }}", "\n".join(rows)).encode())

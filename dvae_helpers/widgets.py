@@ -75,17 +75,20 @@ def explorer(model: VAE | dict[str, VAE], data: ImageSet, start: int = 0) -> ipy
     box.panels = [_panel(one, data) for one in models.values()]
     box.sliders, box.picture = box.panels[0].sliders, box.panels[0].picture
     box.original = _picture()
+    # Widgets share their layouts: a saved notebook keeps each of them with all its fields.
+    narrow, rows = ipywidgets.Layout(width="12em"), ipywidgets.Layout(flex_flow="row wrap")
+    menu_style = {"description_width": "5.5em"}
     box.number = ipywidgets.BoundedIntText(
-        start, 0, len(data) - 1, description="image", layout={"width": "12em"}
+        start, 0, len(data) - 1, description="image", layout=narrow
     )
-    another = ipywidgets.Button(description="Another image", icon="random")
-    back = ipywidgets.Button(description="Back to its code", icon="undo")
+    another = ipywidgets.Button(description="Another image", icon="random", layout=narrow)
+    back = ipywidgets.Button(description="Back to its code", icon="undo", layout=narrow)
     box.factors = [
         ipywidgets.Dropdown(
             options=range(size) if data.values is None else data.values[:, k].unique().tolist(),
             description=name,
-            layout={"width": "11em"},
-            style={"description_width": "5.5em"},
+            layout=narrow,
+            style=menu_style,
         )
         for k, (name, size) in enumerate(zip(data.factors.names, data.factors.sizes, strict=True))
     ]
@@ -121,11 +124,8 @@ def explorer(model: VAE | dict[str, VAE], data: ImageSet, start: int = 0) -> ipy
     back.on_click(restart)
     restart()
 
-    rows = {"flex_flow": "row wrap"}
     drawn = [
-        ipywidgets.HBox(
-            [_under(panel.picture, words), ipywidgets.VBox(panel.children)], layout=rows
-        )
+        ipywidgets.HBox([_under(panel.picture, words), panel], layout=rows)
         for panel, words in zip(box.panels, models, strict=True)
     ]
     box.children = [
@@ -158,6 +158,8 @@ def _panel(model: VAE, data: ImageSet) -> ipywidgets.VBox:
     panel = ipywidgets.VBox()
     panel.picture = _picture()
     panel.sliders = []
+    layout = ipywidgets.Layout(width="29em")
+    style = ipywidgets.SliderStyle(description_width="13em")
     for j in range(model.latents):
         asleep = kl[j] < _ASLEEP
         use = "not used" if asleep else f"{kl[j]:.1f} nats"
@@ -167,8 +169,8 @@ def _panel(model: VAE, data: ImageSet) -> ipywidgets.VBox:
             step=0.05,
             description=f"latent {j}{': ' + words[j] if j in words else ''} ({use})",
             readout_format="+.2f",
-            style={"description_width": "13em"},
-            layout={"width": "29em"},
+            style=style,
+            layout=layout,
         )
         if asleep:
             slider.add_class("dvae-unused")

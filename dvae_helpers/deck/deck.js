@@ -137,6 +137,8 @@
       slideNumber: "c/t",
       transition: "none",
       backgroundTransition: "none",
+      pdfSeparateFragments: false,
+      pdfMaxPagesPerSlide: 1,
       plugins: [RevealNotes],
     });
   }

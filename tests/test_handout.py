@@ -1,0 +1,140 @@
+"""Hand-outs: solutions and outputs are gone, and what is left still makes sense and runs."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from dvae_helpers import __main__ as command_line
+from dvae_helpers import handout
+
+ROOT = Path(__file__).parents[1]
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("course") / "handout"
+    assert handout.build((), out) == [out / path.name for path in PATHS]
+    return out
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
+def test_only_solutions_and_outputs_are_gone(path, folder):
+    master, copy = (nbformat.read(one, as_version=4) for one in (path, folder / path.name))
+    nbformat.validate(copy)
+    kept = [cell for cell in master.cells if "solution" not in tags(cell)]
+    assert len(kept) < len(master.cells)
+    assert [(cell.id, cell.cell_type, tags(cell)) for cell in copy.cells] == [
+        (cell.id, cell.cell_type, tags(cell)) for cell in kept
+    ]
+    for cell, before in zip(copy.cells, kept, strict=True):
+        if cell.cell_type == "code":
+            assert cell.source == before.source
+            assert (cell.outputs, cell.execution_count) == ([], None)
+    assert "widgets" not in copy.metadata
+    assert (folder / path.name).stat().st_size < 150_000
+
+
+def names(tree, kind):
+    """Names that are read (Load) or given a value (Store, def, import) anywhere in the code."""
+    found = {
+        part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and type(part.ctx) is kind
+    }
+    if kind is ast.Store:
+        made = (ast.FunctionDef, ast.ClassDef)
+        found |= {part.name for part in ast.walk(tree) if isinstance(part, made)}
+    return found
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
+def test_nothing_uses_what_only_a_solution_defines(path):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    trees = [(ast.parse(cell.source), "solution" in tags(cell)) for cell in cells]
+    solved = set().union(*(names(tree, ast.Store) for tree, hidden in trees if hidden))
+    left = set().union(*(names(tree, ast.Store) for tree, hidden in trees if not hidden))
+    used = set().union(*(names(tree, ast.Load) for tree, hidden in trees if not hidden))
+    assert not (solved - left) & used
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
+def test_no_sentence_promises_a_solution_that_is_not_there(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown" and "Hand-outs leave it out" not in cell.source:
+            assert not re.search(
+                r"solution (is |stands |comes )?(below|above|next)|(open|hidden|next) \**solution"
+                r"|(see|open|its) (the )?\**solution|solution cell",
+                cell.source,
+                re.I,
+            ), cell.source
+
+
+def test_a_handout_runs_from_top_to_bottom(folder):
+    path = folder / "01_what_is_disentanglement.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}}).execute()
+    checks = [cell for cell in notebook.cells if "check" in tags(cell)]
+    said = ["".join(output.get("text", "") for output in cell.outputs) for cell in checks]
+    assert said
+    assert all(text.startswith("Not answered yet") for text in said)
+
+
+def test_links_lead_to_what_is_there(tmp_path):
+    old, new = tmp_path / "notebooks", tmp_path / "out" / "today"
+    old.mkdir()
+    for name in ("01_a.ipynb", "02_b.ipynb", "map.png", "../README.md"):
+        (old / name).touch()
+    text = (
+        "[a](01_a.ipynb) [part](01_a.ipynb#Sums) [b](02_b.ipynb#Sums) ![map](map.png) "
+        '<img src="map.png"> [readme](../README.md) [web](https://a.org/map.png) '
+        "[no](none.md) [x](#y)"
+    )
+    assert handout.moved_links(text, {"01_a"}, old, new) == (
+        "[a](01_a.ipynb) [part](01_a.ipynb#Sums) [b](../../notebooks/02_b.ipynb#Sums) "
+        '![map](../../notebooks/map.png) <img src="../../notebooks/map.png"> '
+        "[readme](../../README.md) [web](https://a.org/map.png) [no](none.md) [x](#y)"
+    )
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
+def test_every_link_of_a_notebook_leads_somewhere_from_the_handout(path, folder):
+    for cell in nbformat.read(folder / path.name, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            for link in re.findall(r"\]\(([^)\s#]+)", cell.source):
+                known = re.match(r"https?:", link) or (folder / link).exists()
+                assert known or "$" in cell.source, link
+
+
+def test_the_command_writes_what_is_named(tmp_path, capsys):
+    out = tmp_path / "mine"
+    assert command_line.main(["handout", PATHS[0].stem, "--out", str(out)]) == 0
+    assert [path.name for path in out.iterdir()] == [PATHS[0].name]
+    assert PATHS[0].name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["99_none"], "no notebook '99_none'"),
+        (["--out", str(ROOT / "notebooks")], "is the folder of the notebooks"),
+    ],
+)
+def test_what_cannot_be_is_answered_in_one_line(words, said):
+    done = subprocess.run(
+        [sys.executable, "-m", "dvae_helpers", "handout", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
