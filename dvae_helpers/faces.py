@@ -17,6 +17,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from .factors import FactorSpace
 
@@ -122,16 +123,14 @@ def _parts(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         return tuple(part.to(device) for part in _parts(torch.device("cpu")))
     yaws = [_YAW * (pose - len(POSES) // 2) for pose in range(len(POSES))]
     sizes = (len(AGES), len(SHAPES), len(POSES))
+    turned = list(itertools.product(range(len(AGES)), range(len(SHAPES)), yaws))
     heads, mouths, covers = [], [], []
-    for length, age, shape, yaw in itertools.product(
-        range(len(LENGTHS)), *map(range, sizes[:2]), yaws
-    ):
+    all_heads = list(itertools.product(range(len(LENGTHS)), turned))
+    for length, (age, shape, yaw) in tqdm(all_heads, desc="drawing heads", leave=False, delay=1):
         hair, skin, rest = _head(length, age, shape, yaw).split((1, 1, 3))
         colours = hair * _HAIR[:, None, :, None, None] + skin * _SKIN[:, :, None, None] + rest
         heads.append(_bytes(colours))
-    for smile, age, shape, yaw in itertools.product(
-        range(len(SMILES)), *map(range, sizes[:2]), yaws
-    ):
+    for smile, (age, shape, yaw) in itertools.product(range(len(SMILES)), turned):
         cover, skin, rest = _mouth(smile, age, shape, yaw).split((1, 1, 3))
         mouths.append(_bytes(skin * _SKIN[:, :, None, None] + rest))
         covers.append(_bytes(cover[0]))
@@ -166,14 +165,8 @@ def _over(
     away: signed distance from the layer's edge in pixels, (H, W), negative inside.
     """
     cover = strength * (0.5 - _FINE * away).clamp(0, 1)
-    if isinstance(hair, Tensor) or isinstance(skin, Tensor):
-        picture[0].lerp_(torch.as_tensor(hair).float().expand_as(cover), cover)
-        picture[1].lerp_(torch.as_tensor(skin).float().expand_as(cover), cover)
-        colours = torch.tensor(colour)[:, None, None]
-        picture[2:] += cover * (colours - picture[2:])
-    else:
-        layer = torch.tensor([hair, skin, *colour])[:, None, None]
-        picture += cover * (layer - picture)
+    for channel, value in zip(picture, (hair, skin, *colour), strict=True):
+        channel += cover * (value - channel)
 
 
 def _both(*away: Tensor) -> Tensor:
@@ -240,20 +233,19 @@ def _head(length: int, age: int, shape: int, yaw: float) -> Tensor:
     cap = _oval(u, v, (0.2 * back, -3.0), (wide + volume, top), 2.1)
     if length == 1:
         cap = cap - 1.1 * (4.5 * torch.atan2(u + 3, -v)).sin().abs() * (v < -4)
-    curtain = locks = None
+    locks = []
     if length >= 2:
         down = (v + 3).clamp(0, 30)
         sway = 0.9 * ((v + 3) / 5).sin() * down / 12 if length == 3 else 0.0
         half = wide + volume + 1.5 * (down / 12).clamp(0, 1)
         side = (u - back * down / 12 + sway).abs() - half
         hem = v - _ENDS[length] + (0.014 * (u - back) ** 2 if length == 2 else 0)
-        curtain = torch.where(v < -3, cap, _both(side, hem + 0 * u))
+        curtain = torch.where(v < -3, cap, _both(side, hem))
         _over(picture, curtain, hair=0.68)
         locks = [
-            _both(curtain, -3 - v + 0 * u, wide - 1.4 - 4 * s * turn - s * (u - middle))
-            for s in (-1, 1)
+            _both(curtain, -3 - v, wide - 1.4 - 4 * s * turn - s * (u - middle)) for s in (-1, 1)
         ]
-    neck = _both((u - 0.5 * middle).abs() - _NECK[age] + 0 * v, 8 - v + 0 * u)
+    neck = _both((u - 0.5 * middle).abs() - _NECK[age], 8 - v)
     _over(picture, neck, skin=0.80)
     low = 20.8 + _CHIN[age]
     shirt = _oval(u, v, (0.0, low), (17.0 + 1.6 * _NECK[age], 15.0), 2.8)
@@ -265,7 +257,7 @@ def _head(length: int, age: int, shape: int, yaw: float) -> Tensor:
         _over(picture, _oval(u, v, ear, (3.2, 4.4)), skin=0.93)
         _over(picture, _oval(u, v, ear, (1.6, 2.6)), skin=0.78)
 
-    _over(picture, face, skin=1 - 0.10 * ((u - middle + 9 * turn) / wide).clamp(0, 1) ** 2 + 0 * v)
+    _over(picture, face, skin=1 - 0.10 * ((u - middle + 9 * turn) / wide).clamp(0, 1) ** 2)
     _features(picture, yaw, age, shape)
 
     # In front: the hair over the forehead and at the sides, with its shadow.
@@ -276,15 +268,14 @@ def _head(length: int, age: int, shape: int, yaw: float) -> Tensor:
     if length == 0:
         left = right = _oval(u, v, (0.8 * front, line + 14), (wide - 1.0, 14.5 + lift), 2.6)
     opening = torch.minimum(left, right)
-    fringe = _both(cap, -opening, v - _EYES_AT[age] - (0.5 if length == 0 else 3.0) + 0 * u)
+    fringe = _both(cap, -opening, v - _EYES_AT[age] - (0.5 if length == 0 else 3.0))
     _over(picture, _both(fringe - 1.2, face), skin=0.80, strength=0.7)
     root = torch.atan2(u - front - 6, v + 27)
     strands = 0.05 * (16 * root).sin() * ((v + 22) / 8).clamp(0, 1)
     shine = (-(((v + 15 - 0.02 * (u - 3) ** 2) / 1.7) ** 2) - ((u + 5) / 9) ** 2).exp()
     tone = 0.96 + 0.22 * shine + strands
-    if locks:
-        for lock in locks:
-            _over(picture, lock, hair=0.90 + 0.05 * (1.6 * (u + 0.25 * v)).sin())
+    for lock in locks:
+        _over(picture, lock, hair=0.90 + 0.05 * (1.6 * (u + 0.25 * v)).sin())
     _over(picture, fringe, hair=tone)
     return torch.nn.functional.avg_pool2d(picture, _FINE)
 
@@ -356,7 +347,7 @@ def _mouth(smile: int, age: int, shape: int, yaw: float) -> Tensor:
         t = ((u - x) / half).clamp(-1, 1)
         upper = at + bend * t**2
         lower = upper + drop * (1 - t**2)
-        hole = _both(upper - v, v - lower, (u - x).abs() - half + 0 * v)
+        hole = _both(upper - v, v - lower, (u - x).abs() - half)
         paint(hole, 0, _THROAT)
         paint(_both(hole, lower - 1.7 - v), 0, _TONGUE)
         paint(_both(hole, v - upper - 0.42 * drop - 0.3), 0, _WHITE)
