@@ -22,6 +22,7 @@ DSPRITES_URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/
 _SMALL = FactorSpace(("shape", "scale", "x", "y"), (3, 6, 16, 16))
 _SMALL_FRUITS = FactorSpace(("kind", "colour", "size", "x", "y"), (4, 6, 5, 3, 3))
 _CHUNK = 8192
+_PATIENCE = 30  # seconds that a server may be silent
 
 
 @dataclass(frozen=True)
@@ -305,12 +306,14 @@ def _fetch_dsprites() -> Path:
             raise ValueError(f"{path} has changed since it was checked. Delete it and load again.")
         return path
     try:
-        pooch.retrieve(DSPRITES_URL, None, fname=DSPRITES_FILE, path=folder, progressbar=True)
+        downloader = pooch.HTTPDownloader(progressbar=True, timeout=_PATIENCE)
+        pooch.retrieve(DSPRITES_URL, None, DSPRITES_FILE, folder, downloader=downloader)
     except Exception as error:  # pooch passes on whatever the network library raises
         raise ValueError(
             f"dSprites could not be fetched from {DSPRITES_URL}: {error}. "
-            'Check the network, give path=... if you have the file, or load("sprites"), '
-            "which draws the same images without a download."
+            f"Check the network, and that {folder} has room and may be written; or give path=... "
+            'if you have the file; or load("sprites"), which draws the same images without a '
+            "download."
         ) from error
     _dsprites(path)
     write_whole(known, f"{_sha256(path)}  {DSPRITES_FILE}\n".encode())
@@ -322,15 +325,29 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class CannotWrite(OSError, ValueError):
+    """A file was not written: the disk is full, say, or the folder is read-only."""
+
+
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: to a temporary name first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    """Writes a file whole or not at all: to a temporary name first, then renamed.
+
+    Raises CannotWrite if that fails; what was there before is then still there, whole.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CannotWrite(
+            f"{path} was not written: {error.strerror or error}. What was there before is "
+            "unharmed. Make room on the disk, or choose a folder where you may write (--out of a "
+            "command; DVAE_DATA for the data folder), and do the same again."
+        ) from error
