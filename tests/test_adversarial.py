@@ -351,10 +351,17 @@ class TestFit:
         assert fifth["discriminator_loss"][0] == pytest.approx(math.log(2), abs=0.1)
         assert "estimated_prior_kl" in train(5, objective=adversarial(aae))[1].records[0]
 
-    def test_it_lowers_the_discriminator_s_loss(self):
-        """Codes of an encoder that does not move: the discriminator alone learns."""
-        _, history = train(400, objective=adversarial(aae, 0.0), learning_rate=1e-9)
-        assert history["discriminator_loss"][-1] < 0.9 * history["discriminator_loss"][0]
+    def test_the_adversary_holds_the_codes_at_the_prior(self):
+        """Without it they run away, and the discriminator tells them from the prior with ease.
+        Seen over three seeds: loss 0.11 to 0.16 and 0.70, estimated KL 5.2 to 6.0 and 0.0."""
+        free, held = (
+            train(400, objective=adversarial(aae, gamma), learning_rate=5e-3)[1]
+            for gamma in (0.0, 20.0)
+        )
+        assert free["discriminator_loss"][-8:].mean() < 0.3
+        assert free["estimated_prior_kl"][-8:].mean() > 3
+        assert held["discriminator_loss"][-8:].mean() == pytest.approx(math.log(2), abs=0.03)
+        assert held["estimated_prior_kl"][-8:].mean() == pytest.approx(0, abs=0.1)
 
     def test_gamma_zero_trains_the_elbo_s_model_if_the_noise_is_the_same(self):
         """Without the second batch and the shuffle, which draw from the same generator."""
