@@ -1,8 +1,9 @@
 """The code behind the course: images, models, objectives, training, pictures.
 
-Each module imports only from the ones before it in this list:
+Each module imports only from those before it in this list:
 factors, sprites, fruits, faces, datasets, models, zoo, estimators, adversaries, objectives,
-training, information, importances, metrics, sweep, figures, widgets, exercises.
+training, information, importances, metrics, sweep, combinations, judge, combination_runs,
+figures, pages, widgets, exercises, slides, handout, doctor, bench.
 """
 
 __version__ = "0.1.0"

@@ -10,11 +10,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 from torch.nn import functional as F
 
-from . import estimators, fruits, importances, information
+from . import adversaries, estimators, fruits, importances, information
 
 
 class _Wrong(Exception):
@@ -83,6 +85,13 @@ def _not_this(result: Any, mistake: Tensor, hint: str) -> None:
     result = torch.as_tensor(result)
     if result.shape == mistake.shape and torch.allclose(result.double(), mistake.double()):
         raise _Wrong(hint)
+
+
+def _one_tensor(result: Any) -> Any:
+    """Refuses the tuple that torch.where and nonzero(as_tuple=True) give."""
+    if isinstance(result, tuple) and len(result) == 1 and isinstance(result[0], Tensor):
+        raise _Wrong("you return a tuple with one tensor in it, as torch.where does: take entry 0.")
+    return result
 
 
 def _choice(result: Any, right: str, options: dict[str, str]) -> None:
@@ -187,7 +196,7 @@ def unused_latents(answer: Any) -> None:
     centre = torch.tensor([0.0, 1.5, -2.0, 0.3, 0.0, 1.0, -0.7])
     mean = torch.randn(60, len(spread), generator=generator) * spread + centre
     right = {1, 3, 6}
-    result = _call(answer, mean)
+    result = _one_tensor(_call(answer, mean))
     try:
         if isinstance(result, Tensor):
             result = result.flatten().tolist()
@@ -207,6 +216,8 @@ def unused_latents(answer: Any) -> None:
         )
     if chosen == set(range(mean.shape[1])) - right:
         raise _Wrong("these are the used ones.")
+    if chosen == set((mean.var(0) < 0.1).nonzero().flatten().tolist()):
+        raise _Wrong("you compare the variance with the limit; compare its root.")
     average = mean.mean(0)
     by_average = [set((a < 0.1).nonzero().flatten().tolist()) for a in (average, average.abs())]
     if chosen in by_average:
@@ -316,8 +327,7 @@ def training_images(answer: Any) -> None:
     classes = fruits.FACTORS.sample(3000, generator)
     apple, black, small = classes[:, 0] == 0, classes[:, 1] == 5, classes[:, 2] <= 1
     gone = apple & black & small
-    result = _call(answer, classes.clone())
-    result = torch.as_tensor(result)
+    result = torch.as_tensor(_one_tensor(_call(answer, classes.clone())))
     if result.dtype == torch.bool:
         raise _Wrong("you return true or false for each row; return the numbers of the rows.")
     if result.ndim != 1:
@@ -356,6 +366,9 @@ def elbo_from_samples(answer: Any) -> None:
     _not_this(result, -expected, "the sign is turned: the ELBO is a bound of log p(x).")
     _not_this(result, log_joint.mean(1), "where is log q? An encoder that is too sure must pay.")
     _not_this(result, ratios.mean(), "that is one number for all images.")
+    hint = "the samples were drawn from q, so each counts the same: do not weigh by q again."
+    _not_this(result, (log_q.exp() * ratios).sum(1), hint)
+    _not_this(result, (log_q.softmax(1) * ratios).sum(1), hint)
     _tensor(result, expected, "your ELBO")
 
 
@@ -370,6 +383,7 @@ def gaussian_kl(answer: Any) -> None:
     as_log_sigma = estimators.gaussian_kl(mean, 2 * log_var)
     _not_this(result, as_log_sigma, "log_var is the log of s squared, not of s.")
     _not_this(result, expected.sum(1), "do not add up yet: one number for each latent.")
+    _not_this(result, expected + log_var, "look at the sign of log s^2: being sure must cost.")
     _tensor(result, expected, "your KL")
 
 
@@ -472,6 +486,7 @@ def water_filling(answer: Any) -> None:
         for mistake, hint in (
             (variances.clamp(min=level), "you keep the larger of the two, not the smaller."),
             (variances.clamp(max=beta), "the water stands at beta sigma^2, not at beta."),
+            ((variances - level).clamp(min=0), "that stands out of the water; what is under it?"),
         ):
             if not torch.allclose(mistake, right):
                 _not_this(lost, mistake, hint)
@@ -927,7 +942,251 @@ def extremes(answer: Any) -> None:
             raise _Wrong(f"your {which} table has {names[1]} = {low:.2f}; it must be below 0.7.")
 
 
+# Notebook 07
+
+
+def _scores(*shape: int, seed: int) -> np.ndarray:
+    """Random scores between 0 and 1, with an effect of every axis."""
+    random = np.random.default_rng(seed)
+    table = 0.2 * random.random(shape)
+    for axis, size in enumerate(shape):
+        effect = 0.25 * random.random(size)
+        table += effect.reshape([-1 if place == axis else 1 for place in range(len(shape))])
+    return table
+
+
+def _pair(result: Any, what: str) -> tuple[float, float]:
+    try:
+        first, second = (float(value) for value in result)
+    except (TypeError, ValueError, RuntimeError):
+        raise _Wrong(f"return two numbers: {what}.") from None
+    return first, second
+
+
+@_judge
+def paired_interval(answer: Any) -> None:
+    """paired_interval(first (S,), second (S,)) -> mean difference, half of its 95% interval."""
+    for seeds in (3, 5, 9):
+        first, second = _scores(2, seeds, seed=70 + seeds)
+        gap = first - second
+        quantile = float(stats.t.ppf(0.975, seeds - 1))
+        right = quantile * gap.std(ddof=1) / math.sqrt(seeds)
+        mean, half = _pair(_call(answer, first.copy(), second.copy()), "mean and half width")
+        if math.isclose(mean, -gap.mean(), rel_tol=1e-9):
+            raise _Wrong("the sign of the mean: it is the first minus the second.")
+        _number(mean, gap.mean(), 1e-9, f"for {seeds} seeds, your mean")
+        apart = math.sqrt((first.var(ddof=1) + second.var(ddof=1)) / seeds)
+        for other, words in (
+            (right * math.sqrt(seeds), "that is the spread of single differences; the mean of S "
+             "of them is sqrt(S) times as sharp."),
+            (right * math.sqrt((seeds - 1) / seeds), "divide by S - 1 in the standard deviation."),
+            (1.96 * gap.std(ddof=1) / math.sqrt(seeds), "1.96 is right for many seeds. For so "
+             "few, take the quantile of Student's t with S - 1 degrees of freedom."),
+            (right / quantile, "that is the standard error. Multiply it by the quantile."),
+            (2 * right, "that is the full width; return half of it."),
+            (float(stats.t.ppf(0.95, seeds - 1)) * right / quantile, "95% inside leaves 2.5% on "
+             "each side: the quantile 0.975."),
+            (quantile * apart, "you treat the two as strangers. They share their seeds: take the "
+             "difference seed by seed first."),
+            (float(stats.t.ppf(0.975, seeds)) * right / quantile, "S - 1 degrees of freedom, "
+             "not S."),
+        ):  # fmt: skip
+            if math.isclose(half, other, rel_tol=1e-4):
+                raise _Wrong(words)
+        _number(half, right, 1e-6, f"for {seeds} seeds, your half width")
+
+
+@_judge
+def wrong_winner(answer: Any) -> None:
+    """wrong_winner(better (S,), worse (T,)) -> share of all pairs in which `worse` scores more."""
+    for sizes in ((5, 5), (4, 7), (6, 3)):
+        random = np.random.default_rng(sum(sizes))
+        better, worse = random.normal(0.4, 1, sizes[0]), random.normal(0, 1, sizes[1])
+        right = float((worse[None, :] > better[:, None]).mean())
+        result = _call(answer, better.copy(), worse.copy())
+        if np.size(result) != 1:
+            raise _Wrong(f"return one number; yours has the shape {np.shape(result)}.")
+        value = float(np.asarray(result).reshape(()))
+        if value == 1 - right != right:
+            raise _Wrong("that is the share in which the better one wins.")
+        if value == right * sizes[0] * sizes[1]:
+            raise _Wrong("that is the number of pairs. Divide by all pairs.")
+        _number(value, right, 1e-9, f"for {sizes[0]} and {sizes[1]} seeds, your share")
+
+
+@_judge
+def shares(answer: Any) -> None:
+    """shares(scores (O, B, S)) -> (4,): objective, beta, both together, seed; they sum to 1."""
+    for sizes in ((2, 5, 5), (3, 4, 6)):
+        scores = _scores(*sizes, seed=sum(sizes))
+        parts = _parts_of_variance(scores)
+        result = np.asarray(_call(answer, scores.copy()), dtype=float)
+        if result.shape != (4,):
+            raise _Wrong(f"return four numbers; yours has the shape {result.shape}.")
+        if np.allclose(result, parts) and not np.allclose(result, parts / parts.sum()):
+            raise _Wrong("those are the four parts. Divide each by their sum.")
+        if not math.isclose(result.sum(), 1, rel_tol=1e-6):
+            raise _Wrong(
+                f"your shares sum to {result.sum():.3f}, but the four parts are all there is."
+            )
+        right = parts / parts.sum()
+        _number(result[0], right[0], 1e-6, "the share of the objective")
+        _number(result[1], right[1], 1e-6, "the share of beta")
+        _number(result[2], right[2], 1e-6, "the share of both together")
+        _number(result[3], right[3], 1e-6, "the share of the seed")
+
+
+def _parts_of_variance(scores: np.ndarray) -> np.ndarray:
+    """(4,): variances of the effects of objective, beta, both together, and within settings."""
+    cell = scores.mean(2)
+    objective = cell.mean(1, keepdims=True) - scores.mean()
+    beta = cell.mean(0, keepdims=True) - scores.mean()
+    together = cell - scores.mean() - objective - beta
+    within = scores - cell[:, :, None]
+    return np.array([(part**2).mean() for part in (objective, beta, together, within)])
+
+
+@_judge
+def rank_agreement(answer: Any) -> None:
+    """rank_agreement(a (M,), b (M,)) -> Spearman's rank correlation; no ties."""
+    for models in (6, 11, 20):
+        random = np.random.default_rng(models)
+        a = random.normal(size=models)
+        b = np.exp(a + 0.8 * random.normal(size=models))
+        right = float(stats.spearmanr(a, b).statistic)
+        result = _call(answer, a.copy(), b.copy())
+        if np.size(result) != 1:
+            raise _Wrong(f"return one number; yours has the shape {np.shape(result)}.")
+        value = float(np.asarray(result).reshape(()))
+        for other, words in (
+            (np.corrcoef(a, b)[0, 1], "that is the correlation of the values. Take their ranks."),
+            (np.corrcoef(a.argsort(), b.argsort())[0, 1], "`a.argsort()` says who is at each "
+             "place, not at which place each model is. Sort once more: the argsort of it."),
+            (-right, "the sign: two equal orders must give +1."),
+            (float(stats.kendalltau(a, b).statistic), "that is Kendall's tau; take Spearman's."),
+        ):  # fmt: skip
+            if math.isclose(value, other, rel_tol=1e-6) and not math.isclose(other, right):
+                raise _Wrong(words)
+        _number(value, right, 1e-6, f"for {models} models, your agreement")
+
+
+@_judge
+def turned_posteriors(answer: Any) -> None:
+    """turned(mean (N, J), variance (N, J), rotation (J, J)) -> both for z' = rotation @ z."""
+    generator = torch.Generator().manual_seed(75)
+    for n, latents in ((7, 3), (5, 4)):
+        draw = functools.partial(torch.randn, generator=generator, dtype=torch.float64)
+        mean, variance = draw(n, latents), draw(n, latents).exp()
+        rotation = torch.linalg.qr(draw(latents, latents)).Q
+        right = mean @ rotation.T, variance @ rotation.square().T
+        result = _call(answer, mean.clone(), variance.clone(), rotation.clone())
+        if not isinstance(result, list | tuple) or len(result) != 2:
+            raise _Wrong("return two tensors: the means and the variances.")
+        first, second = (torch.as_tensor(part) for part in result)
+        _not_this(first, mean @ rotation, "your means are turned the other way: z' = R z.")
+        _tensor(first, right[0], "your tensor of means")
+        for other, words in (
+            (variance, "the variances of the latents do change."),
+            (variance @ rotation.T, "a variance is not a length: weights enter it squared."),
+            (variance @ rotation.abs().T, "weights enter a variance squared, not as |R|."),
+            (variance @ rotation.square(), "your variances are turned the other way."),
+            (variance.sqrt() @ rotation.square().T, "you mix standard deviations; the variances "
+             "of independent numbers add."),
+        ):  # fmt: skip
+            _not_this(second, other, words)
+        _tensor(second, right[1], "your tensor of variances")
+
+
 # Notebook 08
+
+
+@_judge
+def unseen_pairs(answer: Any) -> None:
+    """unseen_pairs(classes (N, 2), sizes) -> how many pairs of values are in no row."""
+    generator = torch.Generator().manual_seed(81)
+    for sizes, rows in (((4, 6), 30), ((3, 5), 9), ((2, 7), 40)):
+        classes = torch.stack([torch.randint(v, (rows,), generator=generator) for v in sizes], 1)
+        there = len(classes.unique(dim=0))
+        right, all_pairs = sizes[0] * sizes[1] - there, sizes[0] * sizes[1]
+        result = _call(answer, classes.clone(), list(sizes))
+        try:
+            value = int(result)
+        except (TypeError, ValueError, RuntimeError):
+            raise _Wrong(f"expected one number, but got {type(result).__name__}.") from None
+        example = f"for {rows} rows with {sizes[0]} and {sizes[1]} values"
+        if value == there != right:
+            raise _Wrong(f"{example}, you count the pairs that are there.")
+        if value == all_pairs - rows:
+            raise _Wrong(f"{example}, you count rows. The same pair can be in many rows.")
+        missing = sum(v - len(column.unique()) for v, column in zip(sizes, classes.T, strict=True))
+        if value == missing != right:
+            raise _Wrong(f"{example}, you count single values. A pair is two values in one row.")
+        _number(value, right, 0, f"{example}, your number of unseen pairs")
+
+
+@_judge
+def set_latents(answer: Any) -> None:
+    """set_latents(z (B, J), owner (J,), k, value (J,)) -> (B, J): latents of factor k replaced."""
+    generator = torch.Generator().manual_seed(82)
+    owner = torch.tensor([2, 0, -1, 1, 0, 2, 1])
+    for k in (0, 1, 2):
+        z = torch.randn(5, len(owner), generator=generator)
+        value = torch.randn(len(owner), generator=generator)
+        before, mine = z.clone(), owner == k
+        expected, added, all_set, one = z.clone(), z.clone(), z.clone(), z.clone()
+        expected[:, mine] = value[mine]
+        added[:, mine] += value[mine]
+        all_set[:] = value
+        one[:, k] = value[k]
+        result = torch.as_tensor(_call(answer, z, owner.clone(), k, value.clone()))
+        if not torch.equal(z, before):
+            raise _Wrong("your function changes the code that it was given. Change a copy.")
+        _not_this(result, before, "the code is as it was. Which latents have owner == k?")
+        _not_this(result, added, "you add the value to the old one; replace it.")
+        _not_this(result, all_set, "you set every latent; set those of factor k only.")
+        _not_this(result, one, "you set latent k. Set the latents whose owner is factor k.")
+        _tensor(result, expected, "your code", 1e-6)
+
+
+@_judge
+def all_right(answer: Any) -> None:
+    """all_right(said (B, K), wanted (B, K)) -> the share of rows in which everything is right."""
+    generator = torch.Generator().manual_seed(83)
+    for rows, columns in ((40, 3), (25, 2), (60, 4)):
+        wanted = torch.randint(5, (rows, columns), generator=generator)
+        slip = torch.rand(rows, columns, generator=generator) < 0.3
+        said = torch.where(slip, (wanted + 1) % 5, wanted)
+        same = (said == wanted).double()
+        right = float(same.prod(1).mean())
+        result = torch.as_tensor(_call(answer, said.clone(), wanted.clone()))
+        if result.numel() != 1:
+            raise _Wrong(f"return one number; yours has shape {tuple(result.shape)}.")
+        value = float(result)
+        for other, words in (
+            (same.mean(), "you count single factors. A red pear is not half a red apple."),
+            (same.mean(0).prod(), "you multiply the factors' shares. Mistakes may come together: "
+             "look row by row."),
+            (same.amax(1).mean(), "you ask for one factor; ask for all of them."),
+            (1 - right, "that is the share of failures."),
+            (same.prod(1).sum(), "divide by the number of rows."),
+        ):  # fmt: skip
+            if abs(value - float(other)) < 1e-6 < abs(right - float(other)):
+                raise _Wrong(words)
+        _number(value, right, 1e-6, "your share")
+
+
+@_judge
+def after_rotation(answer: Any) -> None:
+    """Which draw is unchanged if the code is rotated, and the decoder turns it back."""
+    _choice(
+        answer,
+        "add",
+        {
+            "set": "after a rotation every latent tracks a bit of everything. What is set then?",
+            "both": "one of them is right. Which one says 'latent j' in its formula?",
+            "none": "the sum of effects is turned together with the code. Is the sum the same?",
+        },
+    )
 
 
 @_judge
@@ -963,3 +1222,105 @@ def attribute_direction(answer: Any) -> None:
             "that is one number. Average over the images only, and keep the latents.",
         )
         _tensor(result, right, "your direction")
+
+
+# Notebook 09
+
+
+@_judge
+def unequal_classes(answer: Any) -> None:
+    """log_ratio(logits, share): logits (B,) of a perfect classifier that was shown q with that
+    share of all codes -> log q(z) / p(z), (B,)."""
+    generator = torch.Generator().manual_seed(9)
+    logits = 2 * torch.randn(7, generator=generator)
+    for share in (0.9, 0.25, 0.5):
+        result = _call(answer, logits.clone(), share)
+        prior = math.log(share / (1 - share))
+        if share != 0.5:
+            _not_this(result, logits, "these are the logits. They also hold how often q was shown.")
+            _not_this(result, logits + prior, "the share enters with the wrong sign.")
+            _not_this(result, logits - math.log(share), "what was the share of the other cloud?")
+            _not_this(result, (logits - prior).exp(), "that is the ratio; give its logarithm.")
+            _not_this(result, logits.sigmoid(), "that is D, the probability. Give log q/p.")
+        _tensor(result, logits - prior, f"your log ratio for the share {share:g}")
+
+
+@_judge
+def repaired_shuffle(answer: Any) -> None:
+    """shuffle(z, generator): (B, J) -> (B, J), every column shuffled on its own."""
+    noise = torch.randn(400, 1, generator=torch.Generator().manual_seed(2))
+    z = torch.cat((noise, 2 * noise + 1, noise - 3), 1)
+    result = torch.as_tensor(_call(answer, z.clone(), torch.Generator().manual_seed(5)))
+    if result.shape != z.shape:
+        raise _Wrong(f"your codes have shape {tuple(result.shape)}; expected {tuple(z.shape)}.")
+    if torch.equal(result, z):
+        raise _Wrong("nothing was shuffled.")
+    if not torch.equal(result.sort(0).values, z.sort(0).values):
+        raise _Wrong("a column lost some of its values: each must keep all of them, once.")
+    together = torch.corrcoef(result.T)[[0, 0, 1], [1, 2, 2]].abs()
+    if together.min() > 0.99:
+        raise _Wrong(
+            "whole rows were shuffled. A code still has its old neighbours, so this is again q(z)."
+        )
+    if together.max() > 0.25:
+        raise _Wrong("some columns still move together: give each one an order of its own.")
+
+
+@_judge
+def lower_bound(answer: Any) -> None:
+    """bound(q_logits, p_logits): (B,), (C,) -> E_q[l] - log E_p[exp(l)], one number."""
+    generator = torch.Generator().manual_seed(3)
+    for size in (1, 60):
+        q = size * torch.randn(50, generator=generator) + 1
+        p = size * torch.randn(80, generator=generator) - 1
+        result = torch.as_tensor(_call(answer, q.clone(), p.clone()))
+        right = q.mean() - p.logsumexp(0) + math.log(len(p))
+        if size > 1 and not result.isfinite().all():
+            raise _Wrong("for logits of 100 your exp overflows; use logsumexp.")
+        _not_this(result, q.mean(), "that is the plain estimate, without its correction.")
+        _not_this(result, q.mean() - p.mean(), "E_p[exp(l)] and its log: you average l itself.")
+        _not_this(result, q.mean() - p.logsumexp(0), "the log of a sum is not the log of a mean.")
+        _not_this(result, q.mean() - p.exp().mean(), "the logarithm of the second mean is missing.")
+        _not_this(result, q.mean() + p.logsumexp(0) - math.log(len(p)), "mind the sign between.")
+        _tensor(result, right, "your bound")
+
+
+@_judge
+def repaired_losses(answer: Any) -> None:
+    """losses(q_logits, product_logits): (B,), (C,) -> (TC estimate, loss of the discriminator)."""
+    generator = torch.Generator().manual_seed(8)
+    for size in (1, 40):
+        q = size * (torch.randn(30, generator=generator) + 0.5)
+        other = size * (torch.randn(50, generator=generator) - 0.5)
+        result = _call(answer, q.clone(), other.clone())
+        try:
+            estimate, loss = (torch.as_tensor(part) for part in result)
+        except (TypeError, ValueError):
+            raise _Wrong("expected two things: the estimate of the TC, and the loss.") from None
+        if size > 1 and not (estimate.isfinite().all() and loss.isfinite().all()):
+            raise _Wrong("for logits of 40 a probability is rounded to 1, and its log breaks.")
+        right_loss = adversaries.classification_loss(q, other)
+        twice = adversaries.classification_loss(q.sigmoid(), other.sigmoid())
+        _not_this(estimate, -q.mean(), "the TC has the wrong sign: codes of q(z) should raise it.")
+        _not_this(estimate, q.sigmoid().mean(), "the mean of D is no log ratio.")
+        _not_this(loss, twice, "the loss turns logits into probabilities twice.")
+        _not_this(loss, 2 * right_loss, "each class has the weight 1/2: guessing must cost ln 2.")
+        _not_this(loss, adversaries.classification_loss(-q, -other), "the labels are exchanged.")
+        _tensor(estimate, q.mean(), "your estimate of the TC")
+        _tensor(loss, right_loss, "your loss")
+
+
+@_judge
+def which_side(answer: Any) -> None:
+    """Three situations, in order: "over" or "under" for the discriminator's estimate."""
+    if isinstance(answer, str) or len(answer) != 3:
+        raise _Wrong('expected three words in a list, each "over" or "under".')
+    words = [str(word).strip().lower() for word in answer]
+    if not set(words) <= {"over", "under"}:
+        raise _Wrong('each word must be "over" or "under".')
+    if words[0] != "over":
+        raise _Wrong("A: it knows these 100 codes by heart. Is it then too sure, or not enough?")
+    if words[1] != "under":
+        raise _Wrong("B: before the first step, all logits are near 0. What is their mean?")
+    if words[2] != "under":
+        raise _Wrong("C: can a smooth network see 4,608 spikes that lie close together?")

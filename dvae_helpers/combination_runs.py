@@ -1,0 +1,178 @@
+"""The models of notebook 08, and their marks: `python -m dvae_helpers.combination_runs`.
+
+It goes on where it was stopped: each finished model is a file in the folder.
+"""
+
+import argparse
+import csv
+import functools
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import combinations, datasets, judge, objectives, training, zoo
+from .combinations import DESIGNS, fit_decoder, small_model, training_set
+from .datasets import data_folder, write_whole
+from .metrics import dci, mig_exact
+from .models import VAE, posteriors
+from .sweep import terms
+
+BETAS = {"VAE": 1.0, "beta-VAE": 16.0, "beta-TCVAE": 16.0}
+DECODER = "decoder"  # it is told the factors: no code could be better
+METHODS = (*BETAS, DECODER)
+DRAWS = ("set latents", "add effects", "reconstruct")  # the decoder has one: "labels"
+SHOWN = (0, 5, 1)  # the wish whose drawings are kept, with its first donor: a small black apple
+
+_LATENTS, _STEPS, _BATCH, _RATE = 8, 800, 32, 2e-3
+SETTINGS = {"betas": BETAS, "steps": _STEPS, "batch_size": _BATCH, "learning_rate": _RATE}
+
+
+def train(design: str, seed: int, progress: bool = True) -> dict[str, tuple[VAE, float]]:
+    """One model of every method on one thread, with its seconds: the VAEs as one stack."""
+    data, objective = training_set(design), {}
+    for method, beta in BETAS.items():
+        function = objectives.beta_tcvae if method == "beta-TCVAE" else objectives.beta_vae
+        objective[method] = functools.partial(function, beta=beta)
+    stack = [small_model(data, _LATENTS, seed) for _ in BETAS]
+    seeds = [seed] * len(stack)
+    histories = training.fit_many(
+        stack,
+        data,
+        list(objective.values()),
+        _STEPS,
+        _BATCH,
+        seeds,
+        _RATE,
+        "float32",
+        200,
+        progress,
+    )
+    if histories[0].interrupted:
+        raise KeyboardInterrupt
+    started = time.perf_counter()
+    decoder = fit_decoder(data, _STEPS, _BATCH, seed, _RATE, progress)
+    seconds = [*(history.seconds for history in histories), time.perf_counter() - started]
+    return dict(zip(METHODS, zip([*stack, decoder], seconds, strict=True), strict=True))
+
+
+def run(folder: Path, seeds: int = 5) -> None:
+    """Trains every model that is not yet in the folder; seeds come first."""
+    for seed in range(seeds):
+        for design in DESIGNS:
+            if all(_file(folder, design, method, seed).exists() for method in METHODS):
+                continue
+            for method, (model, seconds) in train(design, seed).items():
+                notes = {"config": model.config, "seconds": round(seconds, 1)}
+                weights = {key: value.half() for key, value in model.state_dict().items()}
+                zoo.write(_file(folder, design, method, seed), weights, notes | SETTINGS)
+
+
+def load(folder: Path, design: str, method: str, seed: int) -> tuple[VAE, dict]:
+    """A model of `run` and its notes."""
+    tensors, notes = zoo.read(_file(folder, design, method, seed))
+    if {key: notes.get(key) for key in SETTINGS} != SETTINGS:
+        raise ValueError(f"{folder} holds runs with other settings; give another folder.")
+    model = VAE(**notes["config"])
+    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    return model.eval(), notes
+
+
+def _file(folder: Path, design: str, method: str, seed: int) -> Path:
+    return folder / f"{design}-{method.replace(' ', '_')}-{seed}{zoo.SUFFIX}"
+
+
+def drawn_by(model: VAE, method: str, design: str, unseen: bool) -> tuple[dict, Tensor]:
+    """What a model draws for all wishes, by the way to ask, and the wishes."""
+    wanted, donors = combinations.wishes(design, unseen)
+    if method != DECODER:
+        return combinations.drawings(model, design, wanted, donors), wanted
+    with torch.no_grad():
+        return {"labels": model.pictures(combinations.labels_code(wanted))}, wanted
+
+
+def described(model: VAE, design: str) -> dict[str, float]:
+    """Terms over the training set; MIG, DCI's D and the additive share over the whole grid.
+
+    additive: the share of the variance of the means that is a sum over the factors.
+    """
+    every = combinations.middle_fruits()
+    mean, log_var = posteriors(model, every)
+    classes = every.classes(torch.arange(len(every)))
+    base, parts = combinations.effects(mean, classes, every.factors.sizes)
+    rest = mean - base - sum(part[classes[:, k]] for k, part in enumerate(parts))
+    return terms(model, training_set(design)) | {
+        "mig": mig_exact(mean, log_var, every.factors).score,
+        "disentanglement": dci(mean, every.factors, "forest").disentanglement,
+        "additive": 1 - float(rest.var(0).sum() / mean.var(0).sum()),
+    }
+
+
+def tables(folder: Path, seeds: int = 5) -> tuple[list[dict], list[dict], dict[str, np.ndarray]]:
+    """The marks of all drawings, the scores of all models, and the pictures that are kept."""
+    arbiter, marks, models, kept = judge.load(), [], [], {}
+    for design in DESIGNS:
+        for method in METHODS:
+            for seed in range(seeds):
+                model, notes = load(folder, design, method, seed)
+                name = {"design": design, "method": method, "seed": seed}
+                for unseen in (True, False):
+                    drawn, wanted = drawn_by(model, method, design, unseen)
+                    for draw, images in drawn.items():
+                        row = name | {"draw": draw, "combinations": "unseen" if unseen else "seen"}
+                        row |= {"images": len(images)}
+                        marks.append(row | judge.marks(images, wanted, design, arbiter))
+                        if unseen:
+                            place = (wanted == torch.tensor(SHOWN)).all(1).nonzero()[0]
+                            picture = (255 * images[place][0]).round().to(torch.uint8)
+                            kept.setdefault(f"{design}, {method}, {draw}", []).append(picture)
+                if method != DECODER:
+                    models.append(name | described(model, design) | {"seconds": notes["seconds"]})
+    return marks, models, {key: torch.stack(images).numpy() for key, images in kept.items()}
+
+
+def zoo_name(method: str) -> str:
+    """The zoo's name of a method's first model of the medium set."""
+    return f"fruits_{method.replace('-', '_').lower()}_{BETAS[method]:g}"
+
+
+def write_table(rows: list[dict], path: Path) -> None:
+    """As CSV, numbers with five decimals."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()})
+    write_whole(path, text.getvalue().encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="runs/new_combinations", help="folder of the models")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = Path(options.out)
+    if not judge.path().exists():
+        every = datasets.load("small_fruits")
+        print(judge.save(judge.train(every), every))
+    run(folder, options.seeds)
+    marks, models, pictures = tables(folder, options.seeds)
+    target = data_folder() / "sweeps"
+    write_table(marks, target / "new_combinations.csv")
+    write_table(models, target / "new_combinations_models.csv")
+    content = io.BytesIO()
+    np.savez_compressed(content, **pictures)
+    write_whole(target / "new_combinations.npz", content.getvalue())
+    for method in BETAS:
+        model, notes = load(folder, "medium", method, 0)
+        about = {"data": "small_fruits", "held_out": "all black apples", "seed": 0}
+        about |= {"command": "python -m dvae_helpers.combination_runs", "device": "cpu, 1 thread"}
+        zoo.save(model, zoo_name(method), about | {"seconds": notes["seconds"]} | SETTINGS)
+
+
+if __name__ == "__main__":
+    main()

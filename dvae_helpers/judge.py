@@ -1,0 +1,113 @@
+"""An independent judge: it says what kind, colour, size and place of fruit a drawing shows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from . import datasets, zoo
+from .combinations import DESIGNS, NAMED, held_out, middle_fruits
+from .datasets import ImageSet, data_folder
+
+
+def network(sizes: Sequence[int]) -> nn.Sequential:
+    """From an image (B, 3, 24, 24) to the scores of all values of all factors, side by side."""
+    layers: list[nn.Module] = []
+    for inside, outside in ((3, 16), (16, 32), (32, 32)):
+        layers += [nn.Conv2d(inside, outside, 4, stride=2, padding=1), nn.ReLU()]
+    layers += [nn.Flatten(), nn.Linear(32 * 9, 128), nn.ReLU(), nn.Linear(128, sum(sizes))]
+    return nn.Sequential(*layers)
+
+
+def split(count: int) -> tuple[Tensor, Tensor]:
+    """Image numbers that the judge learns from, four fifths, and those that test it."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    return order[count // 5 :], order[: count // 5]
+
+
+def train(data: ImageSet, steps: int = 3000) -> nn.Sequential:
+    """A classifier of every factor, from *all* combinations, the held-out ones too.
+
+    Half of its images are blurred and all are a little noisy, since a VAE's drawings are blurred.
+    """
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        judge = network(data.factors.sizes)
+    optimiser = torch.optim.Adam(judge.parameters(), lr=1e-3)
+    known, _ = split(len(data))
+    for _ in tqdm(range(steps), desc="judge", unit="step"):
+        index = known[torch.randint(len(known), (64,), generator=generator)]
+        images = data.images(index)
+        images[::2] = F.avg_pool2d(images[::2], 3, 1, 1, count_include_pad=False)
+        images += 0.03 * torch.randn(images.shape, generator=generator)
+        scores = judge(images).split(data.factors.sizes, 1)
+        right = data.classes(index).unbind(1)
+        loss = sum(F.cross_entropy(*pair) for pair in zip(scores, right, strict=True))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return judge.eval()
+
+
+@torch.no_grad()
+def verdicts(judge: nn.Sequential, images: Tensor, sizes: Sequence[int]) -> Tensor:
+    """What the judge sees: images (B, C, H, W) -> factor values (B, K)."""
+    parts = [judge(part).split(list(sizes), 1) for part in images.split(1024)]
+    return torch.cat([torch.stack([s.argmax(1) for s in scores], 1) for scores in parts])
+
+
+def nearest(images: Tensor, data: ImageSet) -> Tensor:
+    """The number of the nearest image of `data`, by the distance of pixels: (B, ...) -> (B,)."""
+    known = data.images(torch.arange(len(data))).flatten(1)
+    return torch.cat([torch.cdist(part, known).argmin(1) for part in images.flatten(1).split(512)])
+
+
+def path() -> Path:
+    return data_folder() / "judges" / f"small_fruits{zoo.SUFFIX}"
+
+
+def load() -> nn.Sequential:
+    """The shipped judge; its accuracy on test images is in `zoo.read(path())[1]`."""
+    tensors, _ = zoo.read(path())
+    judge = network(datasets.load("small_fruits").factors.sizes)
+    judge.load_state_dict({key: value.float() for key, value in tensors.items()})
+    return judge.eval()
+
+
+def save(judge: nn.Sequential, data: ImageSet) -> dict[str, float]:
+    """Writes the judge with its accuracy on test images, in percent: each factor, all three."""
+    _, test = split(len(data))
+    judge = judge.half().float()  # as it will be read
+    classes = data.classes(test)
+    said = verdicts(judge, data.images(test), data.factors.sizes)
+    right = (said == classes).float()
+    accuracy = dict(zip(data.factors.names, right.mean(0).tolist(), strict=True))
+    accuracy["named"] = float(right[:, :NAMED].all(1).float().mean())
+    for design in DESIGNS:
+        rows = right[held_out(classes, design), :NAMED]
+        accuracy[f"named, held out, {design}"] = float(rows.all(1).float().mean())
+    accuracy = {name: round(100 * value, 2) for name, value in accuracy.items()}
+    weights = {key: value.half() for key, value in judge.state_dict().items()}
+    zoo.write(path(), weights, {"accuracy": accuracy, "test images": len(test)})
+    return accuracy
+
+
+def marks(drawn: Tensor, wanted: Tensor, design: str, judge: nn.Sequential) -> dict[str, float]:
+    """The share of drawings in which the judge sees what was wanted, (B, 3), by factor.
+
+    named: kind, colour and size all right. nearest: the nearest of all 120 images in the middle,
+    held-out ones too, is the wanted one. copied: it is one of the training set.
+    """
+    every = middle_fruits()
+    sizes = datasets.load("small_fruits").factors.sizes
+    right = (verdicts(judge, drawn, sizes)[:, :NAMED] == wanted).double()
+    near = every.classes(nearest(drawn, every))
+    result = {"named": right.prod(1).mean()}
+    result |= {name: right[:, k].mean() for k, name in enumerate(every.factors.names)}
+    result |= {"nearest": (near == wanted).all(1).double().mean()}
+    result |= {"copied": (~held_out(near, design)).double().mean()}
+    return {name: float(value) for name, value in result.items()}

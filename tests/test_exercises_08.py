@@ -1,0 +1,100 @@
+"""The judges of notebook 08: right answers are right, plausible wrong ones get their hint."""
+
+import pytest
+import torch
+
+from dvae_helpers import exercises
+
+
+def right_pairs(classes, sizes):
+    return sizes[0] * sizes[1] - len(classes.unique(dim=0))
+
+
+def right_set(z, owner, k, value):
+    z = z.clone()
+    z[:, owner == k] = value[owner == k]
+    return z
+
+
+def set_in_place(z, owner, k, value):
+    z[:, owner == k] = value[owner == k]
+    return z
+
+
+def set_one(z, owner, k, value):
+    z = z.clone()
+    z[:, k] = value[k]
+    return z
+
+
+def right_share(said, wanted):
+    return (said == wanted).all(1).double().mean()
+
+
+def singles(classes, sizes):
+    return sum(v - len(column.unique()) for v, column in zip(sizes, classes.T, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer"),
+    [
+        (exercises.unseen_pairs, right_pairs),
+        (exercises.unseen_pairs, lambda c, s: torch.tensor(right_pairs(c, s))),
+        (exercises.set_latents, right_set),
+        (exercises.set_latents, lambda z, o, k, v: torch.where(o == k, v, z)),
+        (exercises.all_right, right_share),
+        (exercises.all_right, lambda s, w: float(right_share(s, w))),
+        (exercises.after_rotation, "add"),
+        (exercises.after_rotation, " ADD "),
+    ],
+)
+def test_right(judge, answer, capsys):
+    judge(answer)
+    assert capsys.readouterr().out == "Right.\n"
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "hint"),
+    [
+        (exercises.unseen_pairs, lambda c, s: len(c.unique(dim=0)), "that are there"),
+        (exercises.unseen_pairs, lambda c, s: s[0] * s[1] - len(c), "you count rows"),
+        (exercises.unseen_pairs, singles, "single values"),
+        (exercises.unseen_pairs, lambda c, s: s[0] * s[1], "too large"),
+        (exercises.unseen_pairs, lambda c, s: c, "one number"),
+        (exercises.set_latents, set_in_place, "Change a copy"),
+        (exercises.set_latents, lambda z, o, k, v: z, "as it was"),
+        (exercises.set_latents, lambda z, o, k, v: torch.where(o == k, z + v, z), "replace it"),
+        (exercises.set_latents, lambda z, o, k, v: v.expand_as(z), "every latent"),
+        (exercises.set_latents, set_one, "latent k"),
+        (exercises.set_latents, lambda z, o, k, v: torch.where(o != k, v, z), "values differ"),
+        (exercises.all_right, lambda s, w: (s == w).double().mean(), "red pear"),
+        (exercises.all_right, lambda s, w: (s == w).double().mean(0).prod(), "row by row"),
+        (exercises.all_right, lambda s, w: (s == w).any(1).double().mean(), "ask for all"),
+        (exercises.all_right, lambda s, w: 1 - right_share(s, w), "failures"),
+        (exercises.all_right, lambda s, w: (s == w).all(1).sum(), "divide"),
+        (exercises.all_right, lambda s, w: (s == w).all(1), "one number"),
+        (exercises.after_rotation, "set", "bit of everything"),
+        (exercises.after_rotation, "both", "latent j"),
+        (exercises.after_rotation, "none", "turned together"),
+        (exercises.after_rotation, "rotation", "choose one of"),
+    ],
+)
+def test_wrong(judge, answer, hint, capsys):
+    judge(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert hint in said
+
+
+@pytest.mark.parametrize(
+    ("judge", "stub"),
+    [
+        (exercises.unseen_pairs, lambda classes, sizes: ...),
+        (exercises.set_latents, lambda z, owner, k, value: None),
+        (exercises.all_right, lambda said, wanted: ...),
+        (exercises.after_rotation, ...),
+    ],
+)
+def test_stub_is_not_answered(judge, stub, capsys):
+    judge(stub)
+    assert capsys.readouterr().out.startswith("Not answered yet")
