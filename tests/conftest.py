@@ -1,6 +1,7 @@
-"""What the tests share: small image sets, the real images if they are there, and quiet machines."""
+"""What the tests share: small image sets, the real images if there are any, a browser."""
 
 import os
+import shutil
 from pathlib import Path
 
 import hypothesis
@@ -52,3 +53,42 @@ def data_folder(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "data"
     monkeypatch.setenv("DVAE_DATA", str(folder))
     return folder
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window. It ends with its module: its event loop would disturb others."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=180_000)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def parts() -> Path:
+    """reveal.js and MathJax, which npm fetches once."""
+    from dvae_helpers import slides
+
+    try:
+        return slides.fetch()
+    except ValueError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def verdict(capsys):
+    """What a judge of `exercises` prints about an answer."""
+
+    def ask(judge, answer) -> str:
+        judge(answer)
+        return capsys.readouterr().out
+
+    return ask

@@ -1,8 +1,8 @@
 """Hand-outs: solutions and outputs are gone, and what is left still makes sense and runs."""
 
-import ast
 import re
 import subprocess
+import symtable
 import sys
 from pathlib import Path
 
@@ -45,25 +45,33 @@ def test_only_solutions_and_outputs_are_gone(path, folder):
     assert (folder / path.name).stat().st_size < 150_000
 
 
-def names(tree, kind):
-    """Names that are read (Load) or given a value (Store, def, import) anywhere in the code."""
-    found = {
-        part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and type(part.ctx) is kind
-    }
-    if kind is ast.Store:
-        made = (ast.FunctionDef, ast.ClassDef)
-        found |= {part.name for part in ast.walk(tree) if isinstance(part, made)}
+def defined(code):
+    """Names that a cell leaves behind for the cells after it."""
+    table = symtable.symtable(code, "cell", "exec")
+    return {name.get_name() for name in table.get_symbols() if name.is_assigned()}
+
+
+def used(code):
+    """Names that a cell takes from the cells before it, also inside its functions."""
+    found, tables = set(), [symtable.symtable(code, "cell", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        found |= {
+            name.get_name()
+            for name in table.get_symbols()
+            if name.is_referenced() and (name.is_global() or table.get_type() == "module")
+        }
     return found
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
 def test_nothing_uses_what_only_a_solution_defines(path):
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    trees = [(ast.parse(cell.source), "solution" in tags(cell)) for cell in cells]
-    solved = set().union(*(names(tree, ast.Store) for tree, hidden in trees if hidden))
-    left = set().union(*(names(tree, ast.Store) for tree, hidden in trees if not hidden))
-    used = set().union(*(names(tree, ast.Load) for tree, hidden in trees if not hidden))
-    assert not (solved - left) & used
+    solutions = [cell.source for cell in cells if "solution" in tags(cell)]
+    others = [cell.source for cell in cells if "solution" not in tags(cell)]
+    only = set().union(*map(defined, solutions)) - set().union(*map(defined, others))
+    assert not only & set().union(*map(used, others))
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])

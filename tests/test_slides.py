@@ -1,7 +1,6 @@
 """The slides: what they leave out, and every deck looked at in a real browser without network."""
 
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -12,9 +11,6 @@ from dvae_helpers import __main__ as command_line
 from dvae_helpers import slides
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 # Every slide is shown in turn, with its fragments; what reaches over an edge is reported.
 OVERFLOWS = """() => {
@@ -43,25 +39,6 @@ UNRENDERED = r"""() => {
 }"""
 SMALLEST = """() => Math.min(...[...document.querySelectorAll('.slides pre')]
   .map(block => parseFloat(getComputedStyle(block).fontSize)))"""
-
-
-@pytest.fixture(scope="module")
-def parts():
-    try:
-        return slides.fetch()
-    except ValueError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -246,6 +223,28 @@ def test_without_network_the_message_says_so_and_repeats_npm(tmp_path, monkeypat
     monkeypatch.setattr(slides.shutil, "which", lambda name: str(npm))
     with pytest.raises(ValueError, match=r"need the network; .*code ENOTFOUND"):
         slides.fetch(tmp_path / "node_modules")
+
+
+def test_without_chromium_the_decks_are_made_and_one_line_says_what_to_install(
+    parts, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = tmp_path / "decks"
+    assert command_line.main(["slides", NOTEBOOKS[-1].stem, "--pdf", "--out", str(out)]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("No PDF")]
+    assert len(said) == 1
+    assert "apt install chromium" in said[0]
+    assert {path.suffix for path in out.iterdir()} == {".html"}
+
+
+def test_the_pdf_has_one_page_for_each_slide(parts, browser, tmp_path):
+    cells = [cell(new_markdown_cell, "# First"), cell(new_markdown_cell, "$x^2$", "subslide")]
+    cells += [cell(new_markdown_cell, "later", "fragment"), cell(new_markdown_cell, "Third")]
+    deck = tmp_path / "a deck.slides.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    printed = slides.pdf(deck)
+    assert printed == tmp_path / "a deck.slides.pdf"
+    assert len(re.findall(rb"/Type /Page\b", printed.read_bytes())) == 3
 
 
 def test_what_is_there_in_its_version_is_not_fetched_again(tmp_path, monkeypatch):
