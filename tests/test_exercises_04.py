@@ -92,9 +92,8 @@ def below_zero(printed, latents, dataset_size, batch_size):
         (exercises.true_total_correlation, lambda *a: torch.tensor(right_range(*a)).double()),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -170,9 +169,8 @@ def test_right(judge, answer, capsys):
         ),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -186,6 +184,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.true_total_correlation, lambda printed, latents, dataset_size, batch: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")

@@ -64,9 +64,8 @@ def with_noise(classes, sizes):
         (exercises.blind_spot, lambda c, s: position(c.flip(1), s[::-1])),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -100,9 +99,8 @@ def test_right(judge, answer, capsys):
         (exercises.blind_spot, lambda c, s: position(c, s)[:, 0], "at least 2"),
     ],
 )  # fmt: skip
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -117,6 +115,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.blind_spot, lambda classes, sizes: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")

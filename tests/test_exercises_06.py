@@ -46,9 +46,8 @@ MERGED = [[1, 1], [0, 0]]  # one latent serves all: C = 1
         (exercises.extremes, [torch.tensor(SPLIT), torch.tensor([[2.0, 3, 0], [0, 0, 1]])]),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -78,9 +77,8 @@ def test_right(judge, answer, capsys):
         (exercises.extremes, ([[1, -1], [0, 2]], MERGED), "negative"),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -94,6 +92,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.extremes, ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")
