@@ -54,12 +54,12 @@ _SKIN = torch.tensor(
         [0.94, 0.75, 0.58],
         [0.80, 0.58, 0.40],
         [0.59, 0.39, 0.26],
-        [0.40, 0.26, 0.19],
+        [0.43, 0.28, 0.20],
     ]
 )
 _WALL, _SHIRT, _COLLAR = (0.74, 0.87, 0.93), (0.20, 0.47, 0.62), (0.15, 0.38, 0.52)
 _WHITE, _IRIS, _LINE = (1.0, 1.0, 1.0), (0.17, 0.11, 0.10), (0.20, 0.13, 0.12)
-_LIP, _THROAT, _TONGUE = (0.33, 0.07, 0.09), (0.42, 0.08, 0.11), (0.85, 0.36, 0.38)
+_LIP, _THROAT, _TONGUE = (0.22, 0.05, 0.07), (0.42, 0.08, 0.11), (0.85, 0.36, 0.38)
 
 # By age: eye height, half an eye's width and height, mouth, chin, half the neck, depth of lines.
 _EYES_AT = (4.0, 1.5, 1.0, 1.0)
@@ -333,7 +333,7 @@ def _mouth(smile: int, age: int, shape: int, yaw: float) -> Tensor:
     face = _face(u, v, yaw, age, shape)
     x, narrow = _turned(yaw, 0, 11.5 + 0.3 * _WIDE[shape])
     half = (4.2, 4.2, 4.8, 5.8, 6.2)[smile] * (0.9 if age == 0 else 1.0) * narrow
-    bend = (2.6, 0.6, -1.2, -2.8, -2.6)[smile]
+    bend = (2.8, 0.4, -1.4, -3.0, -2.6)[smile]
     drop = (0.0, 0.0, 0.0, 0.0, 4.8)[smile]  # how far the mouth is open
     at = _MOUTH_AT[age] + _LONGER[shape] / 2 - 0.5 * bend - 0.35 * drop
     picture = torch.zeros(5, *(v + u).shape)
@@ -342,7 +342,7 @@ def _mouth(smile: int, age: int, shape: int, yaw: float) -> Tensor:
         _over(picture, _both(away, face), 1, skin, colour)
 
     low = (x, at + drop + 1.1)
-    paint(_arc(u, v, low, 0.6 * half, 0.36 * (bend - drop), 1.7), 0.75, (0.16, 0.03, 0.04))
+    paint(_arc(u, v, low, 0.7 * half, 0.49 * (bend - drop), 2.0), 0.22, (0.57, 0.26, 0.26))
     if drop:
         t = ((u - x) / half).clamp(-1, 1)
         upper = at + bend * t**2

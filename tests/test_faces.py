@@ -1,0 +1,239 @@
+"""The faces: every factor changes what its name says, and nothing else."""
+
+import itertools
+
+import pytest
+import torch
+
+from dvae_helpers import datasets, faces
+
+LENGTH, COLOUR, AGE, SKIN, SHAPE, SMILE, POSE = range(7)
+FRONT = 2  # the pose that looks straight out of the picture
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.load("faces")
+
+
+def some_classes(n, seed):
+    return faces.FACTORS.sample(n, torch.Generator().manual_seed(seed))
+
+
+def with_value(classes, factor, value):
+    changed = classes.clone()
+    changed[:, factor] = value
+    return changed
+
+
+def change(classes, factor, one, other):
+    """How much each pixel changes with the factor, in grey values: (B, 64, 64)."""
+    pair = (faces.render(with_value(classes, factor, value)).int() for value in (one, other))
+    first, second = pair
+    return (first - second).abs().amax(1)
+
+
+def test_images_have_the_shape_of_image_sets():
+    images = faces.render(some_classes(7, 1))
+    assert images.shape == (7, 3, 64, 64)
+    assert images.dtype == torch.uint8
+    assert images.is_contiguous()
+
+
+def test_all_combinations_differ(data):
+    """Two random projections of the pixels, exact in int64, have as many values as images."""
+    assert len(data) == len(faces.FACTORS) == 30_000
+    generator = torch.Generator().manual_seed(2)
+    weights = torch.randint(-(2**40), 2**40, (3 * 64 * 64, 2), generator=generator)
+    keys = torch.cat([part.flatten(1).long() @ weights for part in data.pixels.split(1024)])
+    assert len(keys.unique(dim=0)) == len(data)
+
+
+def test_the_image_set_holds_what_render_draws(data):
+    assert data.shape == (3, 64, 64)
+    assert data.factors == faces.FACTORS
+    classes = some_classes(60, 3)
+    index = data.find(classes)
+    assert torch.equal(data.classes(index), classes)
+    assert torch.equal(data.images(index), faces.render(classes).float() / 255)
+
+
+@pytest.mark.parametrize("factor", range(7))
+def test_two_values_of_a_factor_are_told_apart_by_eye(factor):
+    """In every drawing, at least 8 pixels change by 30 of 255 grey values or more."""
+    classes = some_classes(60, 10 + factor)
+    for one, other in itertools.combinations(range(faces.FACTORS.sizes[factor]), 2):
+        clear = (change(classes, factor, one, other) >= 30).flatten(1).sum(1)
+        assert clear.min() >= 8, (faces.FACTORS.names[factor], one, other, int(clear.min()))
+
+
+def test_the_smile_changes_the_mouth_alone():
+    classes = some_classes(80, 20)
+    for one, other in itertools.combinations(range(5), 2):
+        changed = change(classes, SMILE, one, other) > 0
+        assert not changed[:, :36].any()  # rows from the nose up
+        assert not changed[:, 52:].any()
+        assert changed.flatten(1).sum(1).max() < 250
+
+
+def test_a_smile_bends_upwards():
+    """Seen from the front, the ends of a happy mouth are higher than its middle."""
+    classes = some_classes(40, 21)
+    for factor, value in ((POSE, FRONT), (SKIN, 0), (AGE, 1)):
+        classes = with_value(classes, factor, value)
+    rows, ends = torch.arange(16.0)[:, None], []
+    for smile in (0, 1, 2, 3):
+        mouth = faces.render(with_value(classes, SMILE, smile)).int().sum(1)[:, 38:54]
+        dark = (420 - mouth).clamp(min=0).float()  # the line between the lips
+        height = (dark * rows).sum(1) / dark.sum(1).clamp(min=1)
+        ends.append(height[:, [29, 34]].mean(1) - height[:, 31:33].mean(1))
+    for sadder, happier in itertools.pairwise(ends):
+        assert (happier < sadder).all()
+    assert (ends[0] > 0.3).all()
+    assert (ends[3] < -0.3).all()
+
+
+def test_colours_leave_the_wall_and_each_other_as_they_are():
+    """The hair's colour changes no pixel of pure skin, the skin's colour none of pure hair."""
+    classes = some_classes(80, 22)
+    hair = change(classes, COLOUR, 0, 3) > 0
+    skin = change(classes, SKIN, 0, 4) > 0
+    corner = torch.zeros(64, 64, dtype=torch.bool)
+    corner[:8, :8] = True
+    assert not (hair | skin)[:, corner].any()
+    for mask in (hair & ~skin, skin & ~hair):
+        assert (mask.flatten(1).sum(1) > 60).all()
+    # Where they meet, pixels are mixed at an edge, or eyebrows and shadows lie on the skin.
+    assert ((hair & skin).flatten(1).sum(1) < 0.6 * (hair | skin).flatten(1).sum(1)).all()
+
+
+def test_the_colours_are_those_that_are_named():
+    classes = some_classes(60, 23)
+    whole = faces.render(with_value(classes, SKIN, 0)).int()
+    hair = change(classes, COLOUR, 0, 3) > 120
+    hair &= (whole - faces.render(with_value(classes, SKIN, 4)).int()).abs().amax(1) == 0
+    for colour, name in enumerate(faces.COLOURS):
+        images = faces.render(with_value(classes, COLOUR, colour)).float()
+        red, green, blue = images.permute(1, 0, 2, 3)[:, hair].mean(1).tolist()
+        assert {
+            "black": max(red, green, blue) < 60,
+            "brown": 50 < red < 140 and red > 1.5 * green > 1.5 * blue,
+            "red": red > 180 and red > 2 * green > 2 * blue,
+            "blond": red > green > 1.5 * blue and green > 140,
+            "grey": max(red, green, blue) < 1.15 * min(red, green, blue) and red > 130,
+        }[name], (name, red, green, blue)
+    nose = [
+        faces.render(with_value(with_value(classes, SKIN, skin), POSE, FRONT))[:, :, 35, 32]
+        for skin in range(5)
+    ]
+    for lighter, darker in itertools.pairwise(nose):
+        assert (darker.float().mean(1) < lighter.float().mean(1) - 15).all()
+
+
+def test_longer_hair_reaches_further_down():
+    classes = some_classes(80, 24)
+    reach = []
+    for length in range(4):
+        hair = change(with_value(classes, LENGTH, length), COLOUR, 0, 3) > 60
+        line = torch.arange(64)
+        reach.append(torch.where(hair.any(2), line, 0).amax(1))
+    cropped, short, chin, long = reach
+    assert (short >= cropped).all()
+    assert (chin > short + 4).all()
+    assert (long > chin + 8).all()
+    assert (long == 63).all()
+
+
+def test_the_face_turns_where_the_pose_says():
+    """The mouth moves from pose to pose, and further than the outline of the head."""
+    classes = with_value(some_classes(60, 25), COLOUR, 0)
+    line = torch.arange(64.0)
+    mouths, heads = [], []
+    for pose in range(5):
+        turned = with_value(classes, POSE, pose)
+        mouth = (change(turned, SMILE, 0, 4) > 20).any(1)
+        mouths.append((mouth * line).sum(1) / mouth.sum(1))
+        images = faces.render(turned).int()
+        head = ((images - images[:, :, :1, :1]).abs().amax(1) > 3)[:, 20:30].any(1)
+        heads.append((head * line).sum(1) / head.sum(1))
+    for left, right in itertools.pairwise(range(5)):
+        step = mouths[right] - mouths[left]
+        assert (step > 1).all()
+        assert (step > (heads[right] - heads[left]).abs()).all()
+
+
+def test_age_changes_neither_hair_nor_skin_colour():
+    """Children can have grey hair: on the grid, age and hair colour are separate factors."""
+    classes = with_value(with_value(some_classes(40, 26), COLOUR, 4), POSE, FRONT)
+    top = [faces.render(with_value(classes, AGE, age))[:, :, 9:14, 32] for age in range(4)]
+    for one in top[1:]:
+        assert torch.equal(one, top[0])
+
+
+def test_edges_are_smooth():
+    """Where the wall meets the head there are pixels of neither colour: no stairs."""
+    classes = with_value(some_classes(30, 27), COLOUR, 0)
+    images = faces.render(classes)[:, 0, :20].int()
+    between = (images > 70) & (images < 160)
+    assert (between.flatten(1).sum(1) > 8).all()
+
+
+def test_names():
+    names = (faces.LENGTHS, faces.COLOURS, faces.AGES, faces.SHAPES, faces.SMILES, faces.POSES)
+    sizes = [size for k, size in enumerate(faces.FACTORS.sizes) if k != SKIN]
+    assert [*map(len, names)] == sizes
+    assert faces.describe([[3, 2, 3, 1, 1, 0, 1], [0, 4, 0, 4, 2, 4, 2]]) == [
+        "old adult, long red hair, skin tone 2 of 5, oval face, sad, turned left",
+        "child, cropped grey hair, skin tone 5 of 5, square face, laughing, turned to the front",
+    ]
+
+
+def test_images_do_not_depend_on_their_batch_and_can_be_changed():
+    classes = some_classes(30, 28)
+    images = faces.render(classes)
+    expected = images.clone()
+    images.fill_(7)  # must not write into what the next call copies from
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(29))
+    assert torch.equal(faces.render(classes[order]), expected[order])
+    one = faces.render(classes[:1])
+    assert torch.equal(one, expected[:1])
+    one.zero_()
+    assert torch.equal(faces.render(classes[:1]), expected[:1])
+
+
+def test_any_integers_are_classes():
+    classes = some_classes(6, 30)
+    expected = faces.render(classes)
+    assert torch.equal(faces.render(classes.to(torch.uint8)), expected)
+    assert torch.equal(faces.render(classes.int()), expected)
+    assert torch.equal(faces.render(classes.tolist()), expected)
+
+
+def test_no_classes_give_no_images():
+    assert faces.render(torch.empty(0, 7, dtype=torch.int64)).shape == (0, 3, 64, 64)
+    assert faces.describe(torch.empty(0, 7, dtype=torch.int64)) == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (torch.zeros(3, 7), "float32"),
+        (torch.zeros(3, 7, dtype=torch.bool), "bool"),
+        (torch.zeros(3, 6, dtype=torch.int64), r"\(3, 6\)"),
+        (torch.zeros(7, dtype=torch.int64), r"\(7,\)"),
+        (torch.zeros(2, 3, 7, dtype=torch.int64), r"\(2, 3, 7\)"),
+        ([[4, 0, 0, 0, 0, 0, 0]], "'hair length' has values from 4"),
+        ([[0, 0, 0, 5, 0, 0, 0]], "'skin tone' has values from 5"),
+        ([[0, 0, 0, 0, 0, 0, -1]], "'pose' has values from -1"),
+    ],
+)
+def test_bad_classes_are_refused_and_named(classes, said):
+    for call in (faces.render, faces.describe):
+        with pytest.raises(ValueError, match=said):
+            call(classes)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_draws_the_same_images():
+    classes = some_classes(3_000, 31)
+    assert torch.equal(faces.render(classes.cuda()).cpu(), faces.render(classes))
