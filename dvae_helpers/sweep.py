@@ -1,6 +1,7 @@
 """Many runs, one for each (objective, beta, seed): here in processes, or on a Dask cluster.
 
-Each finished run is a file in the sweep's folder. A sweep that was killed goes on from them.
+Each finished run is a file in the sweep's folder: weights, terms, scores. A sweep that was killed
+goes on from them.
 """
 
 import contextlib
@@ -23,12 +24,15 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import datasets, objectives, training, zoo
+from . import datasets, metrics, objectives, training, zoo
 from .datasets import ImageSet, write_whole
 from .estimators import decompose
-from .models import VAE
+from .models import VAE, posteriors
 
 TERMS = ("distortion", "rate", "mutual_information", "total_correlation", "dimension_kl")
+SCORES = tuple(name for name in metrics.MEANING if "boosting" not in name)  # that takes minutes
+
+_MANY = 50_000  # images; of a larger set, this many at random stand for all where that is enough
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Run:
             raise ValueError(f"beta is {self.beta}; expected a number from 0 up.")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; expected 0, 1, 2, ...")
+        if self.latents < 2:
+            raise ValueError(f"latents is {self.latents}; scores compare latents: give at least 2.")
 
     @property
     def file(self) -> str:
@@ -71,7 +77,7 @@ class Run:
         return f"{self.objective}-{self.beta:g}-{self.seed}-{mark}{zoo.SUFFIX}"
 
 
-COLUMNS = (*(field.name for field in dataclasses.fields(Run)), *TERMS, "seconds")
+COLUMNS = (*(field.name for field in dataclasses.fields(Run)), *TERMS, *SCORES, "seconds")
 
 
 def grid(names: Iterable[str], betas: Iterable[float], seeds: Iterable[int], **settings) -> list:
@@ -93,7 +99,7 @@ def sweep(
     scheduler: str | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
-    """Trains what is not yet in `folder`, and gives the table: one row for each run, in order.
+    """Trains and scores what is not yet in `folder`, and gives the table: a row for each run.
 
     jobs: processes on this machine, each with one thread.
     scheduler: the address of a Dask scheduler ("tcp://host:8786"). Its workers train instead;
@@ -148,7 +154,7 @@ def _dask(scheduler: str):
 
 
 def train(run: Run) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
-    """Trains one model on one thread: the run, its weights, and the notes for its file."""
+    """Trains and scores one model on one thread: the run, its weights, the notes for its file."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -168,7 +174,8 @@ def train(run: Run) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
         if history.interrupted:
             raise KeyboardInterrupt
         notes = {"config": model.config, "run": dataclasses.asdict(run)}
-        notes |= {"terms": terms(model, data), "seconds": round(history.seconds, 1)}
+        notes |= {"terms": terms(model, data), "scores": scores(model, data)}
+        notes["seconds"] = round(history.seconds, 1)
     finally:
         torch.set_num_threads(threads)
     return run, {key: value.numpy() for key, value in model.state_dict().items()}, notes
@@ -176,20 +183,35 @@ def train(run: Run) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
 
 @torch.no_grad()
 def terms(model: VAE, data: ImageSet, seed: int = 0) -> dict[str, float]:
-    """The five `TERMS` over all images, nats per image; z drawn once for each, with this seed."""
+    """The five `TERMS` over all images, nats per image; z drawn once for each, with this seed.
+
+    Of a set of more than 50,000 images, the distortion takes 50,000 at random, and the mutual
+    information is the mean over 512 codes instead of 4,096. q(z) is always of all images: that
+    of a part of them would have a smaller mutual information and a larger total correlation.
+    """
     generator = torch.Generator(model.device).manual_seed(seed)
-    total, posteriors = 0.0, []
-    for index in torch.arange(len(data)).split(1024):
-        images = data.images(index).to(model.device)
+    index, samples, total = torch.arange(len(data)), 4096, 0.0
+    if len(data) > _MANY:
+        index, samples = torch.randperm(len(data), generator=generator)[:_MANY].sort().values, 512
+    for part in index.split(1024):
+        images = data.images(part).to(model.device)
         out = objectives.forward(model, images, len(data), generator)
-        total += float(out.distortion) * len(index)
-        posteriors.append((out.mean, out.log_var))
-    mean, log_var = (torch.cat(parts) for parts in zip(*posteriors, strict=True))
-    parts = decompose(mean, log_var)
-    values = (total / len(data), float(parts.kl))
-    return dict(zip(TERMS, values, strict=False)) | {
-        name: float(getattr(parts, name)) for name in TERMS[2:]
-    }
+        total += float(out.distortion) * len(part)
+    parts = decompose(*posteriors(model, data), samples)
+    found = {"distortion": total / len(index), "rate": float(parts.kl)}
+    return found | {name: float(getattr(parts, name)) for name in TERMS[2:]}
+
+
+def scores(model: VAE, data: ImageSet, seed: int = 0) -> dict[str, float]:
+    """The `SCORES` as `metrics.score` gives them: they depend on model, data and seed alone.
+
+    A model that one of them refuses (a classifier that does not converge, say) has nan for all,
+    so that the other runs of the sweep go on; `metrics.score` on that model says why.
+    """
+    try:
+        return metrics.score(model, data, seed=seed, progress=False).values
+    except ValueError:
+        return dict.fromkeys(SCORES, math.nan)
 
 
 def load(run: Run, folder: str | Path) -> VAE:
@@ -203,23 +225,57 @@ def load(run: Run, folder: str | Path) -> VAE:
 def row(run: Run, folder: str | Path) -> dict[str, Any]:
     """One run's line of the table, by column."""
     _, notes = _read(run, Path(folder))
-    return dataclasses.asdict(run) | notes["terms"] | {"seconds": notes["seconds"]}
+    found = notes["terms"] | notes["scores"]
+    return dataclasses.asdict(run) | found | {"seconds": notes["seconds"]}
 
 
 def _read(run: Run, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors, notes = zoo.read(folder / run.file)
     if notes.get("run") != dataclasses.asdict(run):
         raise zoo.DamagedFile(f"{folder / run.file} holds another run. Delete it and sweep again.")
+    if set(notes.get("scores", ())) != set(SCORES):
+        raise zoo.DamagedFile(
+            f"{folder / run.file} has the scores of another version. Delete it and sweep again."
+        )
     return tensors, notes
 
 
+def write_codes(
+    runs: Iterable[Run], folder: str | Path, path: str | Path, images: int = 512
+) -> None:
+    """What the encoder of each of R runs says about the same images, for `read_codes`.
+
+    The images are random ones of the set, the same for all runs; the file is float16.
+    """
+    runs, data, found = list(runs), None, []
+    for run in runs:
+        if data is None or data.name != run.data:
+            data = datasets.load(run.data)
+        generator = torch.Generator().manual_seed(0)
+        index = torch.randperm(len(data), generator=generator)[:images].sort().values
+        with torch.no_grad():
+            found.append(posteriors(load(run, folder), data, index))
+    shapes = {mean.shape for mean, _ in found}
+    if len(shapes) != 1:
+        raise ValueError(f"The runs have codes of {len(shapes)} shapes; one file holds one shape.")
+    mean, log_var = (torch.stack(parts).half() for parts in zip(*found, strict=True))
+    notes = {"runs": [dataclasses.asdict(run) for run in runs]}
+    zoo.write(Path(path), {"mean": mean, "log_var": log_var}, notes)
+
+
+def read_codes(path: str | Path) -> tuple[Tensor, Tensor, list[dict[str, Any]]]:
+    """Means and log variances, (R, n, J) float32, and the settings of each of the R runs."""
+    tensors, notes = zoo.read(Path(path))
+    return tensors["mean"].float(), tensors["log_var"].float(), notes["runs"]
+
+
 def write_table(rows: list[dict[str, Any]], path: str | Path) -> None:
-    """As CSV, terms with five decimals."""
+    """As CSV, terms and scores with five decimals."""
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     for line in rows:
-        table.writerow(line | {name: f"{line[name]:.5f}" for name in TERMS})
+        table.writerow(line | {name: f"{line[name]:.5f}" for name in (*TERMS, *SCORES)})
     write_whole(Path(path), text.getvalue().encode())
 
 

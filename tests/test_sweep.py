@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import torch
 from torch.nn import functional as F
 
 from dvae_helpers import __main__ as command_line
-from dvae_helpers import sweep, training, zoo
+from dvae_helpers import metrics, sweep, training, zoo
 from dvae_helpers.estimators import gaussian_kl
 from dvae_helpers.models import VAE, posteriors, sample
 from dvae_helpers.objectives import beta_tcvae, beta_vae
@@ -71,6 +72,7 @@ class TestGrid:
             ({"beta": float("nan")}, "beta is nan"),
             ({"beta": -1}, "beta is -1"),
             ({"seed": -1}, "seed is -1"),
+            ({"latents": 1}, "latents is 1"),
         ],
     )
     def test_what_cannot_be_trained_is_refused(self, change, said):
@@ -123,6 +125,47 @@ class TestSweep:
         assert sweep.terms(model, small) == sweep.terms(model, small)
         assert sweep.terms(model, small, seed=1)["distortion"] != row["distortion"]
 
+    def test_the_mutual_information_of_a_large_set_is_against_all_images(
+        self, done, small, monkeypatch
+    ):
+        folder, rows = done
+        model, row = sweep.load(GRID[1], folder), rows[1]
+        monkeypatch.setattr(sweep, "_MANY", 1000)
+        found = sweep.terms(model, small)
+        assert found["rate"] == row["rate"]
+        assert found["dimension_kl"] == row["dimension_kl"]
+        assert found["mutual_information"] == pytest.approx(row["mutual_information"], abs=0.1)
+        assert found["distortion"] == pytest.approx(row["distortion"], rel=0.05)
+        assert found["distortion"] != row["distortion"]
+
+    def test_the_scores_are_those_of_metrics_score(self, done, small):
+        folder, rows = done
+        values = metrics.score(sweep.load(GRID[2], folder), small, progress=False).values
+        assert set(values) == set(sweep.SCORES)
+        assert {name: rows[2][name] for name in sweep.SCORES} == values
+        assert len({row["mig_exact"] for row in rows}) == len(rows)
+
+    def test_a_model_that_cannot_be_scored_has_nan_and_the_sweep_goes_on(
+        self, tmp_path, monkeypatch
+    ):
+        def refuse(*_, **__):
+            raise ValueError("A fit did not converge")
+
+        monkeypatch.setattr(metrics, "score", refuse)
+        rows = train(GRID[:2], tmp_path)
+        assert all(math.isnan(row[name]) for row in rows for name in sweep.SCORES)
+        assert rows[0]["rate"] > 0
+        sweep.write_table(rows, tmp_path / "table.csv")
+        assert all(math.isnan(value) for value in sweep.read_table(tmp_path / "table.csv")["sap"])
+
+    def test_a_file_without_scores_is_refused(self, done, tmp_path):
+        folder, _ = done
+        tensors, notes = zoo.read(folder / GRID[0].file)
+        del notes["scores"]["sap"]
+        zoo.write(tmp_path / GRID[0].file, tensors, notes)
+        with pytest.raises(zoo.DamagedFile, match=r"scores of another version\. Delete it"):
+            train(GRID[:1], tmp_path)
+
     def test_two_processes_give_the_table_of_one(self, done, tmp_path):
         assert without_seconds(train(GRID[:2], tmp_path, jobs=2)) == without_seconds(done[1][:2])
 
@@ -139,6 +182,7 @@ class TestSweep:
     def test_only_the_threads_of_the_run_are_set_to_one(self, tmp_path, monkeypatch):
         seen = []
         monkeypatch.setattr(sweep, "terms", lambda *_: seen.append(torch.get_num_threads()))
+        monkeypatch.setattr(sweep, "scores", lambda *_: {})
         torch.set_num_threads(2)
         try:
             sweep.train(GRID[0])
@@ -186,18 +230,36 @@ class TestTable:
         assert tuple(table) == sweep.COLUMNS
         assert table["objective"].tolist() == [row["objective"] for row in rows]
         assert table["beta"].tolist() == [row["beta"] for row in rows]
-        for name in sweep.TERMS:
+        for name in (*sweep.TERMS, *sweep.SCORES):
             assert table[name] == pytest.approx([row[name] for row in rows], abs=1e-5)
+
+    def test_codes_of_all_runs_are_of_the_same_images(self, done, small, tmp_path):
+        folder, _ = done
+        sweep.write_codes(GRID, folder, tmp_path / "codes.safetensors", images=50)
+        mean, log_var, runs = sweep.read_codes(tmp_path / "codes.safetensors")
+        assert mean.shape == log_var.shape == (len(GRID), 50, 3)
+        assert [Run(**run) for run in runs] == GRID
+        whole = posteriors(sweep.load(GRID[1], folder), small)[0]
+        nearest = torch.cdist(mean[1], whole).min(1)
+        assert nearest.values.max() < 0.02
+        index = torch.randperm(len(small), generator=torch.Generator().manual_seed(0))[:50]
+        assert torch.allclose(whole[index.sort().values], mean[1], atol=0.02)
+
+    def test_codes_of_unlike_runs_do_not_go_into_one_file(self, done, tmp_path):
+        folder, _ = done
+        other = dataclasses.replace(GRID[0], latents=2)
+        train([other], folder)
+        with pytest.raises(ValueError, match="codes of 2 shapes"):
+            sweep.write_codes([GRID[0], other], folder, tmp_path / "codes.safetensors")
 
     def test_a_missing_one_names_the_command(self, tmp_path):
         with pytest.raises(ValueError, match=r"no table.*dvae_helpers sweep"):
             sweep.read_table(tmp_path / "none.csv")
 
-    def test_the_one_of_the_course_is_whole(self):
-        table = sweep.read_table(
-            Path(__file__).parents[1] / "data" / "sweeps" / "small_sprites.csv"
-        )
-        assert tuple(table) == sweep.COLUMNS
+    @pytest.mark.parametrize("name", ["small_sprites.csv", "small_sprites_scores.csv"])
+    def test_the_ones_of_the_course_are_whole(self, name):
+        table = sweep.read_table(Path(__file__).parents[1] / "data" / "sweeps" / name)
+        assert set(sweep.COLUMNS) - set(sweep.SCORES) <= set(table)
         keys = set(zip(table["objective"], table["beta"], table["seed"], strict=True))
         betas = (1, 2, 4, 8, 16, 32)
         assert keys == {
@@ -207,6 +269,21 @@ class TestTable:
             for s in range(5)
         }
         assert len(table["beta"]) == 60
+
+    def test_the_scores_of_the_course_go_with_its_terms(self):
+        folder = Path(__file__).parents[1] / "data" / "sweeps"
+        terms = sweep.read_table(folder / "small_sprites.csv")
+        scored = sweep.read_table(folder / "small_sprites_scores.csv")
+        assert tuple(scored) == sweep.COLUMNS
+        for name in sweep.SCORES:
+            assert ((scored[name] >= 0) & (scored[name] <= 1.1)).all(), name
+        same = (scored["objective"] == "beta_vae") | (scored["beta"] == 1)
+        for name in sweep.TERMS:  # beta-VAE: the same numbers on another day
+            assert (scored[name] == terms[name])[same].all(), name
+        mean, log_var, runs = sweep.read_codes(folder / "small_sprites_codes.safetensors")
+        assert mean.shape == log_var.shape == (60, 512, 6)
+        for name in ("objective", "beta", "seed"):
+            assert [run[name] for run in runs] == scored[name].tolist()
 
 
 WORDS = ["sweep", "--objectives", "beta_vae", "beta_tcvae", "--betas", "5", "--seeds", "2"]
@@ -232,7 +309,7 @@ def test_a_killed_sweep_goes_on_to_the_table_of_an_unbroken_one(done, tmp_path, 
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not list(out.glob("*.safetensors")):
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -250,9 +327,11 @@ def test_a_killed_sweep_goes_on_to_the_table_of_an_unbroken_one(done, tmp_path, 
 class TestCommandLine:
     def test_it_says_where_the_table_is(self, done, tmp_path, capsys):
         words = [*WORDS, "--out", str(done[0]), "--table", str(tmp_path / "t.csv")]
+        words += ["--codes", str(tmp_path / "codes.safetensors")]
         assert command_line.main(words) == 0
         assert "4 runs" in capsys.readouterr().out
         assert len(rows_of(tmp_path / "t.csv")) == 4
+        assert len(sweep.read_codes(tmp_path / "codes.safetensors")[2]) == 4
 
     def test_ctrl_c_says_how_to_go_on(self, done, tmp_path, capsys, monkeypatch):
         def interrupt(*_):
