@@ -162,7 +162,8 @@ def fit_many(
     8 dense models of width 256 at batch 64 train 1.3 (float32) to 1.6 times (bfloat16) as fast
     as one by one, at batch 256 1.1 to 1.2 times; convolutional ones gain nothing there.
 
-    objectives, seeds: one for each model; the seeds are 0, 1, 2, ... if not given.
+    objectives, seeds: one for each model; the seeds are 0, 1, 2, ... if not given. Adversarial
+        objectives (factor_vae, aae) need `fit`, which has a discriminator for them.
     There is no checkpoint. An interrupt ends all runs after the step they are in, as in `fit`.
     If memory runs out, two halves of the stack are trained one after the other, and a line says
     so. A history's seconds are the model's share of the time, so that its images_per_second are
