@@ -67,9 +67,8 @@ def over_latents(mean):
         (exercises.unused_latents, lambda mean: set(right_unused(mean))),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -97,13 +96,14 @@ def test_right(judge, answer, capsys):
         (exercises.unused_latents, lambda mean: (mean.std(0) > 0.1).nonzero()[:, 0], "used ones"),
         (exercises.unused_latents, lambda mean: (mean.mean(0).abs() < 0.1).nonzero(), "average"),
         (exercises.unused_latents, lambda mean: (mean.mean(0) < 0.1).nonzero(), "average"),
+        (exercises.unused_latents, lambda mean: (mean.var(0) < 0.1).nonzero()[:, 0], "its root"),
+        (exercises.unused_latents, lambda mean: torch.where(mean.std(0) < 0.1), "take entry 0"),
         (exercises.unused_latents, lambda mean: [1, 3], "missing"),
         (exercises.unused_latents, lambda mean: 3, "list of numbers"),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -117,6 +117,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.unused_latents, lambda mean, limit=0.1: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")

@@ -59,9 +59,8 @@ def right_rows(classes):
         (exercises.training_images, lambda classes: right_rows(classes).flip(0).tolist()),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -93,15 +92,15 @@ def test_right(judge, answer, capsys):
         (exercises.training_images, only_tiny, "are still in"),
         (exercises.training_images, lambda c: held_out(c).nonzero()[:, 0], "leave out; return"),
         (exercises.training_images, lambda c: ~held_out(c), "true or false"),
+        (exercises.training_images, lambda c: torch.where(~held_out(c)), "take entry 0"),
         (exercises.training_images, lambda c: (~held_out(c)).nonzero(), "one axis"),
         (exercises.training_images, lambda c: right_rows(c).repeat(2), "more than once"),
         (exercises.training_images, lambda c: right_rows(c) + 2000, "does not exist"),
         (exercises.training_images, lambda c: c[~held_out(c)], "one axis"),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -115,6 +114,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.training_images, lambda classes: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")

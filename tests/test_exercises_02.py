@@ -28,69 +28,91 @@ def loss(images, logits, mean, log_var):
     return distortion + kl(mean, log_var).sum(1).mean()
 
 
-def printed(capsys, judge, answer):
-    getattr(exercises, judge)(answer)
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("judge", "answer"),
     [
-        ("elbo_from_samples", bound),
-        ("gaussian_kl", kl),
-        ("reparameterise", codes),
-        ("paper_beta", beta),
-        ("repaired_loss", loss),
+        (exercises.elbo_from_samples, bound),
+        (exercises.gaussian_kl, kl),
+        (exercises.reparameterise, codes),
+        (exercises.paper_beta, beta),
+        (exercises.repaired_loss, loss),
     ],
 )
-def test_right_answers_are_right(capsys, judge, answer):
-    assert printed(capsys, judge, answer) == "Right.\n"
-    assert printed(capsys, judge, ...).startswith("Not answered yet")
-    assert printed(capsys, judge, lambda *inputs: None).startswith("Not answered yet")
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
+    for stub in (..., lambda *inputs: None):
+        assert verdict(judge, stub).startswith("Not answered yet")
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "said"),
+    ("judge", "answer", "hint"),
     [
-        ("elbo_from_samples", lambda p, q: (p - q).exp().mean(1).log(), "log of the average"),
-        ("elbo_from_samples", lambda p, q: (q - p).mean(1), "sign"),
-        ("elbo_from_samples", lambda p, q: p.mean(1), "log q"),
-        ("elbo_from_samples", lambda p, q: (p - q).mean(), "one number for all"),
-        ("elbo_from_samples", lambda p, q: (p - q).mean(0), "shape (7,)"),
-        ("elbo_from_samples", lambda p, q: (p + q).mean(1), "values differ"),
-        ("gaussian_kl", lambda m, v: m**2 + v.exp() - 1 - v, "twice"),
-        ("gaussian_kl", lambda m, v: -kl(m, v), "sign"),
-        ("gaussian_kl", lambda m, v: kl(m, 2 * v), "squared"),
-        ("gaussian_kl", lambda m, v: kl(m, v).sum(1), "do not add up"),
-        ("gaussian_kl", lambda m, v: kl(m, v).T, "shape (3, 5)"),
-        ("gaussian_kl", lambda m, v: kl(m, v) + 0.5, "values differ"),
-        ("gaussian_kl", lambda m, v: m.log(), "NaN"),
-        ("reparameterise", lambda m, v, e: m + v.exp() * e, "squared"),
-        ("reparameterise", lambda m, v, e: m + v * e, "logarithm"),
-        ("reparameterise", lambda m, v, e: codes(m, v, e).detach(), "no gradient"),
-        ("reparameterise", lambda m, v, e: codes(m, v.detach(), e), "no gradient"),
         (
-            "reparameterise",
+            exercises.elbo_from_samples,
+            lambda p, q: (p - q).exp().mean(1).log(),
+            "log of the average",
+        ),
+        (exercises.elbo_from_samples, lambda p, q: (q - p).mean(1), "sign"),
+        (exercises.elbo_from_samples, lambda p, q: p.mean(1), "log q"),
+        (exercises.elbo_from_samples, lambda p, q: (p - q).mean(), "one number for all"),
+        (exercises.elbo_from_samples, lambda p, q: (p - q).mean(0), "shape (7,)"),
+        (exercises.elbo_from_samples, lambda p, q: (p + q).mean(1), "values differ"),
+        (exercises.elbo_from_samples, lambda p, q: (q.exp() * (p - q)).sum(1), "do not weigh by q"),
+        (
+            exercises.elbo_from_samples,
+            lambda p, q: (q.softmax(1) * (p - q)).sum(1),
+            "do not weigh by q",
+        ),
+        (exercises.gaussian_kl, lambda m, v: m**2 + v.exp() - 1 - v, "twice"),
+        (exercises.gaussian_kl, lambda m, v: -kl(m, v), "sign"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, 2 * v), "squared"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v).sum(1), "do not add up"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v).T, "shape (3, 5)"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v) + 0.5, "values differ"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v) + v, "being sure must cost"),
+        (exercises.gaussian_kl, lambda m, v: m.log(), "NaN"),
+        (exercises.reparameterise, lambda m, v, e: m + v.exp() * e, "squared"),
+        (exercises.reparameterise, lambda m, v, e: m + v * e, "logarithm"),
+        (exercises.reparameterise, lambda m, v, e: codes(m, v, e).detach(), "no gradient"),
+        (exercises.reparameterise, lambda m, v, e: codes(m, v.detach(), e), "no gradient"),
+        (
+            exercises.reparameterise,
             lambda m, v, e: codes(m, v, e).detach() + 2 * m - 2 * m.detach() + 0 * v,
             "gradient with respect to mean",
         ),
-        ("reparameterise", lambda m, v, e: codes(m, v, torch.randn(5, 3)), "values differ"),
-        ("paper_beta", lambda w, p, j, a, b: w, "latents (averaged), your beta is too large"),
-        ("paper_beta", lambda w, p, j, a, b: w / (p if a else 1) * (j if b else 1), "averaged"),
-        ("paper_beta", lambda w, p, j, a, b: w * p / j, "too"),
+        (exercises.reparameterise, lambda m, v, e: codes(m, v, torch.randn(5, 3)), "values differ"),
         (
-            "repaired_loss",
+            exercises.paper_beta,
+            lambda w, p, j, a, b: w,
+            "latents (averaged), your beta is too large",
+        ),
+        (
+            exercises.paper_beta,
+            lambda w, p, j, a, b: w / (p if a else 1) * (j if b else 1),
+            "averaged",
+        ),
+        (exercises.paper_beta, lambda w, p, j, a, b: w * p / j, "too"),
+        (
+            exercises.repaired_loss,
             lambda x, o, m, v: F.binary_cross_entropy_with_logits(o, x) + kl(m, v).sum(1).mean(),
             "with a KL of 0, your loss is too small",
         ),
-        ("repaired_loss", lambda x, o, m, v: loss(x, o, m, v) + kl(m, v).sum(), "with s = 1"),
-        ("repaired_loss", lambda x, o, m, v: loss(x, o, m, 2 * v), "the distortion is right"),
-        ("repaired_loss", lambda x, o, m, v: kl(m, v), "expected one number"),
-        ("repaired_loss", lambda x, o, m, v: x @ o, "stopped with RuntimeError"),
-        ("gaussian_kl", torch.ones(5, 3), "expected a function"),
+        (
+            exercises.repaired_loss,
+            lambda x, o, m, v: loss(x, o, m, v) + kl(m, v).sum(),
+            "with s = 1",
+        ),
+        (
+            exercises.repaired_loss,
+            lambda x, o, m, v: loss(x, o, m, 2 * v),
+            "the distortion is right",
+        ),
+        (exercises.repaired_loss, lambda x, o, m, v: kl(m, v), "expected one number"),
+        (exercises.repaired_loss, lambda x, o, m, v: x @ o, "stopped with RuntimeError"),
+        (exercises.gaussian_kl, torch.ones(5, 3), "expected a function"),
     ],
 )
-def test_wrong_answers_get_their_hint(capsys, judge, answer, said):
-    verdict = printed(capsys, judge, answer)
-    assert verdict.startswith("Not yet")
-    assert said in verdict
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
+    assert said.startswith("Not yet: ")
+    assert hint in said

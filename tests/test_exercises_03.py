@@ -57,9 +57,8 @@ def with_graph(distortion, kl, beta, budget, eta):
         (exercises.constrained_step, step(loss=lambda d, b, r: d + b * (r - 7.0))),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +78,11 @@ def test_right(judge, answer, capsys):
             "not the smaller",
         ),
         (exercises.water_filling, lambda v, b, s: filling(v, b, s, lost=v.clamp(max=b)), "not at"),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, lost=(v - b * s).clamp(min=0)),
+            "stands out of the water",
+        ),
         (
             exercises.water_filling,
             lambda v, b, s: filling(v, b, s, rates=0.5 * (v / (b * s)).log()),
@@ -127,9 +131,8 @@ def test_right(judge, answer, capsys):
         (exercises.constrained_step, with_graph, "graph"),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -143,6 +146,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.constrained_step, lambda distortion, kl, beta, budget, eta: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")
