@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_refused():
     def noisy(codes):
         return torch.rand(len(codes), 1, 64, 64, generator=noise)
 
-    with pytest.raises(ValueError, match="at most 150 kB. It holds 10 latents x 25 values"):
+    with pytest.raises(ValueError, match=r"at most 150 kB\. It holds 10 latents x 25 values"):
         pages.traversal_page(noisy, torch.zeros(10))
 
 
