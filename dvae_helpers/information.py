@@ -307,6 +307,7 @@ def labels_of(factors: Factors, rows: int, real: bool = False) -> np.ndarray:
 
 
 def need_two_latents(latents: int, score: str) -> None:
+    """Raises ValueError for one latent: it has no second best."""
     if latents < 2:
         raise ValueError(
             f"{score} compares the best latent with the second best, but there is one latent. "

@@ -68,14 +68,18 @@ def fetch(folder: Path = _ROOT / "slides" / "node_modules") -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     command = [npm, "install", "--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit"]
     command += ["--no-fund", "--fetch-retries=1", "--fetch-timeout=30000"]
-    command += ["--fetch-retry-mintimeout=1000", "--prefix", str(folder.parent), *wanted]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if "npm error" in line]
-        raise ValueError(
-            f"npm could not fetch {' and '.join(wanted)}. The first time, the slides need the "
-            "network; connect and try again. npm said: " + " ".join(said[:3])
-        )
+    command += ["--fetch-retry-mintimeout=1000", *wanted, "--prefix"]
+    # Elsewhere first: a killed npm leaves packages that look whole.
+    with tempfile.TemporaryDirectory(prefix=".npm", dir=folder.parent) as place:
+        done = subprocess.run([*command, place], capture_output=True, text=True)
+        if done.returncode:
+            said = [line for line in done.stderr.splitlines() if "npm error" in line]
+            raise ValueError(
+                f"npm could not fetch {' and '.join(wanted)}. The first time, the slides need the "
+                "network; connect and try again. npm said: " + " ".join(said[:3])
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        (Path(place) / "node_modules").rename(folder)
     return folder
 
 

@@ -22,6 +22,7 @@ class DamagedFile(ValueError):
 
 
 def folder() -> Path:
+    """Where the models are."""
     return data_folder() / "zoo"
 
 
