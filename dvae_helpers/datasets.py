@@ -133,22 +133,11 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
         raise ValueError(f"There is no image set {name!r}; choose one of {', '.join(NAMES)}.")
     if path is not None and name != "dsprites":
         raise ValueError(f"{name!r} is drawn, not read; leave out path={str(path)!r}.")
-    if name == "small_sprites":
-        data = _small_sprites()
-    elif name == "sprites":
-        data = _sprites()
-    elif name == "fruits":
-        data = _fruits()
-    elif name == "faces":
-        data = _faces()
-    elif name == "small_fruits":
-        data = _small_fruits()
-    else:
+    if name == "dsprites":
         data = _dsprites(_fetch_dsprites() if path is None else Path(path))
+    else:
+        data = _DRAWN[name]()
     return data.to(device)
-
-
-NAMES = ("small_sprites", "sprites", "fruits", "faces", "small_fruits", "dsprites")
 
 
 def subset(data: ImageSet, keep: Tensor, name: str | None = None) -> ImageSet:
@@ -220,6 +209,16 @@ def _small_sprites() -> ImageSet:
     small = full[:, None, ::2, ::2]
     packed = np.packbits(small.numpy(), axis=-1, bitorder="little")
     return ImageSet("small_sprites", _SMALL, tuple(small.shape[1:]), torch.from_numpy(packed))
+
+
+_DRAWN = {
+    "small_sprites": _small_sprites,
+    "sprites": _sprites,
+    "fruits": _fruits,
+    "faces": _faces,
+    "small_fruits": _small_fruits,
+}
+NAMES = (*_DRAWN, "dsprites")
 
 
 def _dsprites(path: Path) -> ImageSet:
