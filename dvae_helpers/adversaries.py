@@ -16,10 +16,10 @@ from torch.nn import functional as F
 class Discriminator(nn.Module):
     """Codes (B, J) -> logits (B,): log D(z) / (1 - D(z)), at best log q(z) / reference(z), nats.
 
-    At best: if the two classes are shown equally often (Sugiyama et al., 2012, Sec. 4.1).
+    At best: if the two classes are shown equally often (Sugiyama et al., 2012, Ch. 4).
 
     latents: J. hidden, depth: width and number of its leaky ReLU layers. Kim & Mnih (2018) take
-        five layers of 1,000, for codes of images; here the default is made for a laptop.
+        six layers of 1,000; here the default is made for a laptop.
     learning_rate: of the discriminator's own Adam, with betas (0.5, 0.9) as in that paper.
     seed: of the random initial weights; the same seed gives the same weights.
     """
