@@ -27,7 +27,9 @@ help:
 	@echo "make bench      measure training and drawing speed"
 	@echo "make clean      remove the environment and what the course has written"
 
+# Trusted notebooks show their saved sliders before any cell is run.
 lab: $(READY)
+	@$(BIN)/jupyter trust $(NOTEBOOKS) >/dev/null
 	$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks/00_start_here.ipynb
 
 test: $(READY)
