@@ -87,7 +87,7 @@ def test_no_sentence_promises_a_solution_that_is_not_there(path):
 
 
 def test_a_handout_runs_from_top_to_bottom(folder):
-    path = folder / "01_what_is_disentanglement.ipynb"
+    path = folder / PATHS[0].name
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}}).execute()
     checks = [cell for cell in notebook.cells if "check" in tags(cell)]
