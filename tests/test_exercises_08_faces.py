@@ -34,7 +34,7 @@ def test_right(answer, capsys):
         (lambda c, m: c[m].mean(0) - c.mean(0), "not of all codes"),
         (lambda c, m: c[m].sum(0) - c[~m].sum(0), "sums"),
         (lambda c, m: c[m].mean() - c[~m].mean(), "one number"),
-        (lambda c, m: c[m].mean(1), "has shape"),
+        (lambda c, m: c.mean(1), "has shape"),
         (lambda c, m: c[m].median(0).values - c[~m].median(0).values, "differ by up to"),
         (lambda c, m: right(c, m) / right(c, m).norm(), "differ by up to"),
         (lambda c, m: right(c, m) * torch.nan, "NaN"),
