@@ -131,7 +131,7 @@ def explorer(model: VAE | dict[str, VAE], data: ImageSet, start: int = 0) -> ipy
     box.children = [
         ipywidgets.HBox([box.number, another, back], layout=rows),
         ipywidgets.HBox(box.factors, layout=rows),
-        ipywidgets.HBox([_under(box.original, "the image"), *drawn], layout=rows),
+        ipywidgets.HBox([_under(box.original, "the image"), ipywidgets.HBox(drawn, layout=rows)]),
         ipywidgets.HTML("<style>.dvae-unused { opacity: 0.5; }</style>"),
     ]
     return box

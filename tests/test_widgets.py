@@ -67,7 +67,7 @@ def test_latents_are_ordered_by_use_and_the_unused_are_grey(data, model):
         model.encoder[-1].bias[[0, 3]] = 0.0
         model.encoder[-1].weight[2] *= 50
     box = widgets.explorer(model, data)
-    column = box.children[2].children[1].children[1].children
+    column = box.children[2].children[1].children[0].children[1].children
     assert column[0] is box.sliders[2]
     assert column[-1] is box.sliders[0]
     assert "not used" in column[-1].description

@@ -60,14 +60,15 @@
   }
 
   // First smaller figures, then smaller letters, then figures smaller still.
-  // Returns the size of the letters, 0 if nothing helps.
+  // Returns the size of the letters; less than SMALL if they or the figures are too small to be
+  // read with ease, 0 if nothing helps.
   function fit(slide) {
     for (const [figures, smallest] of [[0.9, 0.9], [0.7, SMALL], [0.6, SMALLEST]]) {
       for (let part = 1; part > smallest - 0.01; part -= 0.05) {
         slide.style.fontSize = `${LETTERS * part}px`;
         fitCode(slide);
         fitWide(slide);
-        if (fitFigures(slide, figures)) return part;
+        if (fitFigures(slide, figures)) return figures < 0.7 ? Math.min(part, SMALLEST) : part;
       }
     }
     return 0;
