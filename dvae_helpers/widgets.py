@@ -247,7 +247,10 @@ def frontier(
     pictures = ipywidgets.VBox([ipywidgets.Label(words), box.rebuilt, box.traversal])
     box.children = [
         box.slider,
-        ipywidgets.HBox([box.plane, pictures], layout={"flex_flow": "row wrap"}),
+        ipywidgets.HBox(
+            [box.plane, pictures],
+            layout={"flex_flow": "row wrap", "align_items": "flex-start"},  # no stretched picture
+        ),
     ]
     return box
 
@@ -315,7 +318,7 @@ def gap_explorer() -> ipywidgets.VBox:
 
     The parts are `.degrees`, `.copy`, `.picture`.
     """
-    box = ipywidgets.VBox()
+    box = ipywidgets.VBox(layout={"align_items": "flex-start"})  # no stretched picture
     wide = {"layout": {"width": "30em"}, "style": {"description_width": "8em"}}
     wide |= {"continuous_update": False}
     box.degrees = ipywidgets.IntSlider(0, 0, 90, 3, description="rotate, degrees", **wide)
