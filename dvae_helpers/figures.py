@@ -132,6 +132,27 @@ def image_grid(images: Tensor, columns: int = 8, title: str = "", captions: Sequ
     return figure
 
 
+def strips(rows: Sequence[Tensor], labels: Sequence[str], title: str = "", width: float = 0.74):
+    """Rows of images, each (V, C, H, W) with a V of its own, and a label at the left of each.
+
+    width: of one image, in inches.
+    """
+    columns = max(map(len, rows))
+    size = (width * columns + 1.9, width * len(rows) + 0.5)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=size, squeeze=False, layout="constrained"
+    )
+    for row, images in enumerate(rows):
+        for column, place in enumerate(axes[row]):
+            place.set_visible(column < len(images))
+            if column < len(images):
+                draw(place, images[column])
+        axes[row, 0].set_ylabel(labels[row], rotation=0, ha="right", va="center", fontsize=12)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=13)
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.01, wspace=0, hspace=0)
+    return figure
+
+
 def reconstructions(model: VAE, data: ImageSet, index: Tensor, title: str = "") -> Figure:
     """Images (above) and what the model makes of their mean codes (below)."""
     images = data.images(index)

@@ -117,6 +117,20 @@ class TestImageGrid:
         shown = figure.axes[1].images[0].get_array()
         np.testing.assert_array_equal(shown, images[1].clamp(0, 1).permute(1, 2, 0))
 
+    @pytest.mark.parametrize("constrained", [True, False])
+    def test_strips_of_unequal_length_leave_the_places_at_their_end_empty(self, constrained):
+        generator = torch.Generator().manual_seed(4)
+        rows = [torch.rand(count, 3, 4, 6, generator=generator) for count in (2, 4, 1)]
+        with plt.rc_context({"figure.constrained_layout.use": constrained}):
+            figure = drawn(figures.strips(rows, ["a", "b", "c"], "A title"))
+        assert [axes.get_visible() for axes in figure.axes] == [
+            column < len(row) for row in rows for column in range(4)
+        ]
+        assert [figure.axes[4 * n].get_ylabel() for n in range(3)] == ["a", "b", "c"]
+        shown = figure.axes[7].images[0].get_array()
+        np.testing.assert_array_equal(shown, rows[1][3].permute(1, 2, 0))
+        assert figure.get_suptitle() == "A title"
+
 
 def test_grey_images_use_the_whole_range_not_their_own():
     """Two constant images: 0.2 must not look like 0.8."""
