@@ -743,6 +743,7 @@ def gap(answer: Any) -> None:
         over_factors = table.topk(2, dim=0).values
         for other, words in (
             ((first - second).mean(), "each gap must be divided by the entropy of its factor."),
+            (((first - second) / entropy).sum(), "that is the sum over factors; take the mean."),
             ((first / entropy).mean(), "that is the best latent alone. Take the second best off."),
             (((first - table.min(1).values) / entropy).mean(), "take off the second best, not the "
              "worst."),
@@ -889,6 +890,8 @@ def both_scores(answer: Any) -> None:
             mine[1], float(_one_less_entropy(table.T, columns).mean()), rel_tol=1e-6
         ):
             raise _Wrong("C: the entropy of a column has base J, the number of latents.")
+        if math.isclose(mine[1], float(_one_less_entropy(table.T, rows - 1).mean()), rel_tol=1e-6):
+            raise _Wrong("C: the base J counts every latent, the dead one too.")
         _number(mine[0], d, 1e-6, f"{example}, your D")
         _number(mine[1], c, 1e-6, f"{example}, your C")
 
@@ -910,6 +913,8 @@ def normalised_error(answer: Any) -> None:
         for other, words in (
             (float(square / least), "take the root of the ratio."),
             (float(square.sqrt()), "divide by the error of the guess, so that 1 means useless."),
+            (float(square.sqrt() / target.std()), "compare with the guess that was given, not with "
+             "the mean of the held-out rows."),
             (float((square / target.var(correction=0)).sqrt()), "compare with the guess that was "
              "given. The mean of the held-out rows is not known to anybody who predicts them."),
             (1 - float(square / least), "that is a share of explained variance; return an error."),

@@ -84,6 +84,7 @@ def test_right(judge, answer, verdict):
         (exercises.mutual_information, lambda c: right_information(c) + 0.1, "too large"),
         (exercises.gap, lambda i, h: (i.topk(2).values @ torch.tensor([1.0, -1.0]).double()).mean(),
          "divided by the entropy"),
+        (exercises.gap, lambda i, h: right_gap(i, h) * len(h), "take the mean"),
         (exercises.gap, lambda i, h: (i.max(1).values / h).mean(), "second best off"),
         (exercises.gap, lambda i, h: ((i.max(1).values - i.min(1).values) / h).mean(), "worst"),
         (exercises.gap, lambda i, h: i.topk(2, dim=0).values.diff(dim=0).neg().mean(), "columns"),
