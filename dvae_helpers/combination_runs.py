@@ -111,27 +111,42 @@ def described(model: VAE, design: str) -> dict[str, float]:
     }
 
 
+def judged(folder: Path, design: str, method: str, seed: int) -> tuple[dict[str, Tensor], dict]:
+    """A model's picture of `SHOWN` for every way to ask, its marks and scores; kept in a file."""
+    path = folder / "judged" / _file(folder, design, method, seed).name
+    if path.exists():
+        return zoo.read(path)
+    model, notes = load(folder, design, method, seed)
+    arbiter, name = judge.load(), {"design": design, "method": method, "seed": seed}
+    pictures, marks = {}, []
+    for unseen in (True, False):
+        drawn, wanted = drawn_by(model, method, design, unseen)
+        for draw, images in drawn.items():
+            row = name | {"draw": draw, "combinations": "unseen" if unseen else "seen"}
+            row |= {"images": len(images)}
+            marks.append(row | judge.marks(images, wanted, design, arbiter))
+            if unseen:
+                first = (wanted == torch.tensor(SHOWN)).all(1).nonzero()[0, 0]
+                pictures[draw] = (255 * images[first]).round().to(torch.uint8)
+    scores = None
+    if method != DECODER:
+        scores = name | described(model, design) | {"seconds": notes["seconds"]}
+    zoo.write(path, pictures, {"marks": marks, "scores": scores})
+    return pictures, {"marks": marks, "scores": scores}
+
+
 def tables(folder: Path, seeds: int = 5) -> tuple[list[dict], list[dict], dict[str, np.ndarray]]:
-    """The marks of all drawings, the scores of all models, and the pictures that are kept."""
-    arbiter, marks, models, kept = judge.load(), [], [], {}
+    """The marks of all drawings, the scores of all VAEs, and the pictures that are kept."""
+    marks, scores, kept = [], [], {}
     for design in DESIGNS:
         for method in METHODS:
             for seed in range(seeds):
-                model, notes = load(folder, design, method, seed)
-                name = {"design": design, "method": method, "seed": seed}
-                for unseen in (True, False):
-                    drawn, wanted = drawn_by(model, method, design, unseen)
-                    for draw, images in drawn.items():
-                        row = name | {"draw": draw, "combinations": "unseen" if unseen else "seen"}
-                        row |= {"images": len(images)}
-                        marks.append(row | judge.marks(images, wanted, design, arbiter))
-                        if unseen:
-                            place = (wanted == torch.tensor(SHOWN)).all(1).nonzero()[0]
-                            picture = (255 * images[place][0]).round().to(torch.uint8)
-                            kept.setdefault(f"{design}, {method}, {draw}", []).append(picture)
-                if method != DECODER:
-                    models.append(name | described(model, design) | {"seconds": notes["seconds"]})
-    return marks, models, {key: torch.stack(images).numpy() for key, images in kept.items()}
+                pictures, notes = judged(folder, design, method, seed)
+                marks += notes["marks"]
+                scores += [notes["scores"]] if notes["scores"] else []
+                for draw, picture in pictures.items():
+                    kept.setdefault(f"{design}, {method}, {draw}", []).append(picture)
+    return marks, scores, {key: torch.stack(images).numpy() for key, images in kept.items()}
 
 
 def zoo_name(method: str) -> str:
@@ -149,22 +164,12 @@ def write_table(rows: list[dict], path: Path) -> None:
     write_whole(path, text.getvalue().encode())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default="runs/new_combinations", help="folder of the models")
-    parser.add_argument("--seeds", type=int, default=5)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    folder = Path(options.out)
-    if not judge.path().exists():
-        every = datasets.load("small_fruits")
-        print(judge.save(judge.train(every), every))
-    run(folder, options.seeds)
-    marks, models, pictures = tables(folder, options.seeds)
-    target = data_folder() / "sweeps"
+def ship(folder: Path, seeds: int = 5) -> None:
+    """Writes what notebook 08 reads: two tables, the kept pictures, three models for the zoo."""
+    marks, scores, pictures = tables(folder, seeds)
+    target, content = data_folder() / "sweeps", io.BytesIO()
     write_table(marks, target / "new_combinations.csv")
-    write_table(models, target / "new_combinations_models.csv")
-    content = io.BytesIO()
+    write_table(scores, target / "new_combinations_models.csv")
     np.savez_compressed(content, **pictures)
     write_whole(target / "new_combinations.npz", content.getvalue())
     for method in BETAS:
@@ -172,6 +177,19 @@ def main() -> None:
         about = {"data": "small_fruits", "held_out": "all black apples", "seed": 0}
         about |= {"command": "python -m dvae_helpers.combination_runs", "device": "cpu, 1 thread"}
         zoo.save(model, zoo_name(method), about | {"seconds": notes["seconds"]} | SETTINGS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="runs/new_combinations", help="folder of the models")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if not judge.path().exists():
+        every = datasets.load("small_fruits")
+        print(judge.save(judge.train(every), every))
+    run(Path(options.out), options.seeds)
+    ship(Path(options.out), options.seeds)
 
 
 if __name__ == "__main__":
