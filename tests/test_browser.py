@@ -94,7 +94,9 @@ def test_in_jupyterlab_the_page_works_before_any_cell_is_run(notebook):
     active = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
     at = page.evaluate(active)
     use_the_page(page)
-    assert page.evaluate(active) == at  # the arrow keys did not also walk through the cells
+    ids = [cell.id for cell in nbformat.read(START, as_version=4).cells]
+    # The arrow keys did not also walk through the cells; the click may have chosen this one.
+    assert page.evaluate(active) in (at, ids.index("c00-44c"))
 
 
 def test_in_jupyterlab_a_slider_moves_its_own_latent_alone(notebook):
@@ -113,6 +115,7 @@ def test_in_jupyterlab_a_slider_moves_its_own_latent_alone(notebook):
     def readouts():
         return [slider.locator(".widget-readout").text_content() for slider in sliders.all()]
 
+    sliders.nth(k).scroll_into_view_if_needed()
     start, before = readouts(), picture.evaluate(BYTES)
     source = picture.get_attribute("src")
     handle = sliders.nth(k).locator(".noUi-handle").bounding_box()
