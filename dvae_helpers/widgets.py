@@ -1,5 +1,6 @@
 """Sliders over pure functions: the widgets only show what these return."""
 
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -325,16 +326,19 @@ def gap_explorer() -> ipywidgets.VBox:
     box.copy = ipywidgets.FloatSlider(0.0, min=0, max=1, step=0.1, description="copy", **wide)
     box.picture = ipywidgets.Image(format="png")
 
-    def redraw(change=None) -> None:
-        scores, share = spoiled_scores(box.degrees.value, box.copy.value)
+    @functools.cache  # a forest for every new place takes longest
+    def drawn(degrees: int, copy: float) -> bytes:
+        scores, share = spoiled_scores(degrees, copy)
         figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
         latents = [f"latent {j}" for j in range(3)]
         matrix(left, share, ("factor a", "factor b"), latents, "MI / entropy", 1.0)
         bars = right.bar(list(scores), list(scores.values()), color=COLOURS[:4])
         right.bar_label(bars, fmt="%.2f")
         right.set(ylim=(0, 1.15), title="Scores")
-        box.picture.value = to_png(figure)
-        plt.close(figure)
+        return to_png(figure)
+
+    def redraw(change=None) -> None:
+        box.picture.value = drawn(box.degrees.value, box.copy.value)
 
     box.degrees.observe(redraw, "value")
     box.copy.observe(redraw, "value")
