@@ -78,6 +78,7 @@ class Run:
 
 
 COLUMNS = (*(field.name for field in dataclasses.fields(Run)), *TERMS, *SCORES, "seconds")
+NUMBERS = set(COLUMNS) - {"objective", "data", "architecture"}
 
 
 def grid(names: Iterable[str], betas: Iterable[float], seeds: Iterable[int], **settings) -> list:
@@ -280,14 +281,27 @@ def write_table(rows: list[dict[str, Any]], path: str | Path) -> None:
 
 
 def read_table(path: str | Path) -> dict[str, np.ndarray]:
-    """The columns of a CSV table by name: numbers where all entries are numbers, else words."""
+    """The columns of a CSV table by name: numbers where all entries are numbers, else words.
+
+    Raises ValueError for a file that is missing or cut off, or has a word in a full column of
+    `NUMBERS`. (It carries no hash: a digit that became another digit is not seen.)
+    """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no table {path}; `python -m dvae_helpers sweep` makes one.")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = {name: np.array([line[name] for line in rows]) for name in (rows[0] if rows else ())}
+    remedy = "Fetch it again (git checkout data), or make it again with the same command."
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a readable table: {error}. {remedy}") from error
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    if not rows or not text.endswith("\n") or any(None in (*row, *row.values()) for row in rows):
+        raise ValueError(f"{path} is cut off, or its lines are not all of one length. {remedy}")
+    columns = {name: np.array([line[name] for line in rows]) for name in rows[0]}
     for name, values in columns.items():
-        with contextlib.suppress(ValueError):
+        try:
             columns[name] = values.astype(float)
+        except ValueError as error:
+            if name in NUMBERS and all(values):
+                raise ValueError(f"{path}, column {name}: {error}. {remedy}") from error
     return columns
