@@ -102,13 +102,26 @@ def pdf(deck: Path) -> Path:
         command += ["--no-first-run", "--disable-background-networking", "--disable-sync"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             command.append("--no-sandbox")  # Chromium's sandbox does not work for root
-        # Time in the page runs ahead while nothing happens there: so long may a deck take.
-        command += ["--virtual-time-budget=60000", "--no-pdf-header-footer"]
-        command += [f"--print-to-pdf={printed}", f"{deck.resolve().as_uri()}?print-pdf"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if not printed.is_file():
-            said = done.stderr.strip().splitlines() or ["nothing"]
-            raise ValueError(f"Chromium could not print {deck}. It said: {said[-1]}")
+        command += ["--no-pdf-header-footer", f"--print-to-pdf={printed}"]
+        # Time in the page runs ahead while nothing happens there: so long may a deck take. On a
+        # busy machine Chromium can print too early; one page is then all that there is.
+        for budget in (60_000, 600_000, 6_000_000):
+            done = subprocess.run(
+                [
+                    *command,
+                    f"--virtual-time-budget={budget}",
+                    f"{deck.resolve().as_uri()}?print-pdf",
+                ],
+                capture_output=True,
+                text=True,
+            )
+            if not printed.is_file():
+                said = done.stderr.strip().splitlines() or ["nothing"]
+                raise ValueError(f"Chromium could not print {deck}. It said: {said[-1]}")
+            if len(re.findall(rb"/Type /Page\b", printed.read_bytes())) > 1:
+                break
+        else:
+            raise ValueError(f"Chromium printed {deck} before it was ready. Try again.")
         path = deck.with_suffix(".pdf")
         write_whole(path, printed.read_bytes())
     return path
