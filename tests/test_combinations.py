@@ -22,6 +22,16 @@ def middle():
     return combinations.middle_fruits()
 
 
+@pytest.fixture(scope="module")
+def arbiter():
+    return judge.load()
+
+
+@pytest.fixture(scope="module")
+def table():
+    return sweep.read_table(datasets.data_folder() / "sweeps" / "new_combinations.csv")
+
+
 def additive_code(classes, sizes, latents=7, seed=3):
     """A code that is a sum over the factors, with what it is made of."""
     generator = torch.Generator().manual_seed(seed)
@@ -218,10 +228,6 @@ class TestAsking:
 
 
 class TestJudge:
-    @pytest.fixture(scope="class")
-    def arbiter(self):
-        return judge.load()
-
     def test_it_is_right_about_images_that_it_never_saw(self, arbiter, fruits, classes):
         known, test = judge.split(len(fruits))
         assert len(test) == 216
@@ -250,10 +256,6 @@ class TestJudge:
 
 
 class TestTables:
-    @pytest.fixture(scope="class")
-    def table(self):
-        return sweep.read_table(datasets.data_folder() / "sweeps" / "new_combinations.csv")
-
     def test_the_table_holds_every_model_and_way_to_ask(self, table):
         seeds = len(set(table["seed"]))
         assert seeds >= 3
