@@ -1,0 +1,279 @@
+"""Bad luck: a full disk, a server that falls silent, a killed download, two writers.
+
+What was there stays, nothing half-written takes a name, and one line says what to do. Damaged and
+pickled files are in test_zoo and test_datasets, killed runs in test_training and test_sweep.
+"""
+
+import contextlib
+import http.server
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dvae_helpers import __main__ as command_line
+from dvae_helpers import datasets, figures, sprites, sweep, training, zoo
+from dvae_helpers.models import VAE
+
+ROOT = Path(__file__).parents[1]
+TRAIN = ["train", "--data", "small_sprites", "--architecture", "dense", "--hidden", "8"]
+TRAIN += ["--latents", "2", "--steps", "2", "--batch-size", "8"]
+SWEEP = ["sweep", "--objectives", "beta_vae", "--betas", "1", "--seeds", "1", "--hidden", "8"]
+SWEEP += ["--latents", "2", "--steps", "2", "--batch-size", "8"]
+
+
+def files(folder):
+    """Every file below the folder, hidden ones too."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@contextlib.contextmanager
+def room_for(size):
+    """Files can have this many bytes; a longer one stops in the middle, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="limits on files need POSIX")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch, data_folder):
+    """An empty folder to run commands in. Models are not scored: that takes seconds."""
+    monkeypatch.setattr(sweep, "scores", lambda *_: dict.fromkeys(sweep.SCORES, 0.5))
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+class TestFullDisk:
+    def test_the_limit_stops_a_file_in_the_middle(self, tmp_path):
+        with room_for(500), pytest.raises(OSError, match="too large"):
+            (tmp_path / "file").write_bytes(bytes(1000))
+        assert (tmp_path / "file").stat().st_size == 500
+
+    def test_a_run_keeps_its_checkpoint_and_goes_on_when_there_is_room(self, tiny, tmp_path):
+        def train(steps, checkpoint=None):
+            model = VAE(tiny.shape, 2, "dense", 5)
+            settings = {"checkpoint": checkpoint, "log_every": 5, "progress": False}
+            training.fit(model, tiny, steps=steps, batch_size=6, **settings)
+            return model.state_dict()
+
+        path = tmp_path / "run.safetensors"
+        train(10, path)
+        before = path.read_bytes()
+        with room_for(1000), pytest.raises(datasets.CannotWrite, match=r"run\.safeten.*Make room"):
+            train(20, path)
+        assert path.read_bytes() == before
+        assert files(tmp_path) == ["run.safetensors"]
+        resumed, whole = train(20, path), train(20)
+        assert all(torch.equal(resumed[key], value) for key, value in whole.items())
+
+    def test_the_zoo_keeps_its_model(self, data_folder):
+        zoo.save(VAE((1, 4, 6), 2, "dense", 5, seed=1), "model", {"seed": 1})
+        for name in ("model", "new"):
+            with room_for(1000), pytest.raises(ValueError, match=rf"{name}.*unharmed.*DVAE_DATA"):
+                zoo.save(VAE((1, 4, 6), 2, "dense", 5, seed=2), name, {"seed": 2})
+        assert files(data_folder) == ["zoo/model.safetensors"]
+        assert zoo.about("model") == {"seed": 1}
+
+    @pytest.mark.parametrize("words", [TRAIN, SWEEP, ["handout", "00_start_here"]])
+    def test_a_command_answers_with_one_line_and_leaves_nothing(self, runs, capsys, words):
+        with room_for(1000):
+            assert command_line.main([*words, "--out", str(runs / "out")]) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith("Error: ")
+        assert "Make room" in said
+        assert files(runs) == []
+
+    def test_a_sweep_goes_on_when_there_is_room_for_its_table(self, runs, capsys):
+        words = [*SWEEP, "--out", str(runs / "out"), "--table"]
+        (runs / "file").touch()
+        assert command_line.main([*words, str(runs / "file" / "folder" / "table.csv")]) == 2
+        assert "table.csv was not written: Not a directory" in capsys.readouterr().err
+        (there,) = (runs / "out").iterdir()
+        when = there.stat().st_mtime_ns
+        assert command_line.main([*words, str(runs / "table.csv")]) == 0
+        assert there.stat().st_mtime_ns == when
+        assert len(sweep.read_table(runs / "table.csv")["beta"]) == 1
+
+    def test_pictures_are_whole_or_not_there(self, runs, capsys, monkeypatch):
+        monkeypatch.setattr(figures, "to_png", lambda figure: bytes(2_000_000))
+        with room_for(1_000_000):  # the checkpoint needs less, a picture more
+            assert command_line.main([*TRAIN, "--out", "out"]) == 2
+        assert "traversal.png was not written" in capsys.readouterr().err
+        assert files(runs) == ["out/checkpoint.safetensors", "out/history.csv"]
+
+
+class TestTable:
+    WHOLE = "objective,beta,seed,mig\nbeta_vae,1.0,0,0.25\nbeta_vae,4.0,0,0.5\n"
+
+    @pytest.mark.parametrize("length", [0, 10, 24, 30, 45, len(WHOLE) - 3, len(WHOLE) - 1])
+    def test_one_that_is_cut_off_is_refused(self, tmp_path, length):
+        path = tmp_path / "table.csv"
+        path.write_text(self.WHOLE)
+        assert sweep.read_table(path)["mig"].tolist() == [0.25, 0.5]
+        path.write_text(self.WHOLE[:length])
+        with pytest.raises(ValueError, match=r"table\.csv is cut off.*git checkout"):
+            sweep.read_table(path)
+
+    def test_a_number_that_is_none_is_refused_and_bytes_that_are_no_text(self, tmp_path):
+        path = tmp_path / "table.csv"
+        path.write_text(self.WHOLE.replace("0.25", "O.25"))
+        with pytest.raises(ValueError, match=r"table\.csv, column mig.*'O\.25'.*git checkout"):
+            sweep.read_table(path)
+        path.write_bytes(self.WHOLE.encode().replace(b"4", b"\xff"))
+        with pytest.raises(ValueError, match=r"table\.csv is not a readable table.*git checkout"):
+            sweep.read_table(path)
+
+
+def test_an_error_of_the_system_is_one_line(runs, capsys, monkeypatch):
+    def fail(options):
+        raise PermissionError(13, "Permission denied", "/some/file")
+
+    monkeypatch.setattr(command_line, "_score", fail)
+    assert command_line.main(["score", "model"]) == 2
+    error = capsys.readouterr().err
+    assert "Permission denied: '/some/file'" in error
+    assert len(error.splitlines()) == 1
+
+
+def dsprites_file():
+    """Seven images in the form of the published file."""
+    classes = sprites.FACTORS.sample(7, torch.Generator().manual_seed(1))
+    content = io.BytesIO()
+    np.savez(content, imgs=sprites.render(classes).numpy(), latents_classes=classes.numpy())
+    return content.getvalue()
+
+
+@pytest.fixture
+def server():
+    """A server on this machine that falls silent half-way through the file, until `patient`."""
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        patient = False
+        over = threading.Event()
+
+        def do_GET(self):
+            content = dsprites_file()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            if Server.patient:
+                self.wfile.write(content[len(content) // 2 :])
+            else:
+                Server.over.wait(300)
+
+        def log_message(self, *words):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        Server.url = f"http://127.0.0.1:{listening.server_port}/{datasets.DSPRITES_FILE}"
+        yield Server
+        Server.over.set()
+        listening.shutdown()
+        thread.join()
+
+
+class TestDownload:
+    def test_a_silent_server_is_given_up_and_nothing_is_left(
+        self, server, data_folder, monkeypatch
+    ):
+        monkeypatch.setattr(datasets, "DSPRITES_URL", server.url)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(datasets, "_PATIENCE", 0.5)
+            with pytest.raises(ValueError, match=r"timed out.*Check the network.*path="):
+                datasets.load("dsprites")
+        assert files(data_folder) == []
+        server.patient = True
+        assert len(datasets.load("dsprites")) == 7
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+    def test_a_killed_download_starts_anew(self, server, data_folder, monkeypatch):
+        code = "import sys; from dvae_helpers import datasets; datasets.DSPRITES_URL = sys.argv[1]"
+        code += "; datasets.load('dsprites')"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, server.url], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        try:
+            deadline = time.monotonic() + 300
+            while not files(data_folder):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        finally:
+            process.kill()
+            process.wait()
+        assert not (data_folder / "downloads" / datasets.DSPRITES_FILE).exists()
+        server.patient = True
+        monkeypatch.setattr(datasets, "DSPRITES_URL", server.url)
+        assert len(datasets.load("dsprites")) == 7
+
+
+WRITER = """
+import pathlib, sys, time
+from dvae_helpers import zoo
+from dvae_helpers.models import VAE
+number, start = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+model = VAE((1, 4, 6), 2, "dense", 5, seed=number)
+(start / f"ready{number}").touch()
+while len(list(start.iterdir())) < 2:
+    time.sleep(0.001)
+for turn in range(20):
+    zoo.save(model, "shared", {"writer": number, "turn": turn})
+"""
+
+
+def test_two_processes_write_the_same_model(data_folder, tmp_path):
+    """As two kernels would: one of them is last, and its model is whole."""
+    start = tmp_path / "start"
+    start.mkdir()
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(number), str(start)], cwd=ROOT)
+        for number in (1, 2)
+    ]
+    try:
+        assert [writer.wait(300) for writer in writers] == [0, 0]
+    finally:
+        for writer in writers:
+            writer.kill()
+    assert files(data_folder) == ["zoo/shared.safetensors"]
+    about, found = zoo.about("shared"), zoo.load("shared").state_dict()
+    assert about["turn"] == 19
+    expected = VAE((1, 4, 6), 2, "dense", 5, seed=about["writer"]).state_dict()
+    assert all(torch.equal(value, expected[key].half().float()) for key, value in found.items())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the npm of this test is a shell script")
+def test_a_killed_npm_leaves_no_packages_that_look_whole(tmp_path, monkeypatch):
+    from dvae_helpers import slides
+
+    make = "for place; do :; done\n"  # the last word of the command
+    for name, version in (slides.REVEAL, slides.MATHJAX):
+        package = f"$place/node_modules/{name}"
+        make += f"mkdir -p {package}\n"
+        make += f"""echo '{{"version": "{version}"}}' > {package}/package.json\n"""
+    npm = tmp_path / "npm"
+    monkeypatch.setattr(slides.shutil, "which", lambda name: str(npm))
+    folder = tmp_path / "slides" / "node_modules"
+    npm.write_text(f"#!/bin/sh\n{make}kill -9 $$\n")
+    npm.chmod(0o755)
+    with pytest.raises(ValueError, match="could not fetch"):
+        slides.fetch(folder)
+    assert files(folder.parent) == []
+    npm.write_text(f"#!/bin/sh\n{make}")
+    assert slides.fetch(folder) == folder
+    assert files(folder) == ["mathjax/package.json", "reveal.js/package.json"]
