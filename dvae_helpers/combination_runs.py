@@ -7,6 +7,7 @@ import argparse
 import csv
 import functools
 import io
+import sys
 import time
 from pathlib import Path
 
@@ -185,11 +186,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if not judge.path().exists():
-        every = datasets.load("small_fruits")
-        print(judge.save(judge.train(every), every))
-    run(Path(options.out), options.seeds)
-    ship(Path(options.out), options.seeds)
+    try:
+        if not judge.path().exists():
+            every = datasets.load("small_fruits")
+            print(judge.save(judge.train(every), every))
+        run(Path(options.out), options.seeds)
+        ship(Path(options.out), options.seeds)
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
 
 
 if __name__ == "__main__":

@@ -71,10 +71,18 @@ def path() -> Path:
 
 
 def load() -> nn.Sequential:
-    """The shipped judge; its accuracy on test images is in `zoo.read(path())[1]`."""
+    """The shipped judge; its accuracy on test images is in `zoo.read(path())[1]`.
+
+    Raises zoo.DamagedFile if the file is not whole, or holds something else.
+    """
     tensors, _ = zoo.read(path())
     judge = network(datasets.load("small_fruits").factors.sizes)
-    judge.load_state_dict({key: value.float() for key, value in tensors.items()})
+    try:
+        judge.load_state_dict({key: value.float() for key, value in tensors.items()})
+    except RuntimeError as error:
+        raise zoo.DamagedFile(
+            f"{path()} does not hold the judge: {error}. Fetch it again (git checkout data)."
+        ) from error
     return judge.eval()
 
 

@@ -296,3 +296,10 @@ def test_a_folder_with_other_settings_is_refused(tmp_path, middle, monkeypatch):
     monkeypatch.setitem(combination_runs.SETTINGS, "steps", 7)
     with pytest.raises(ValueError, match="other settings"):
         combination_runs.load(tmp_path, "easy", "VAE", 0)
+
+
+def test_a_whole_file_that_is_no_judge_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path))
+    zoo.write(judge.path(), {"weight": torch.zeros(3)}, {})
+    with pytest.raises(zoo.DamagedFile, match="does not hold the judge"):
+        judge.load()
