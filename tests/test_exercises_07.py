@@ -68,9 +68,8 @@ def right_turned(mean, variance, rotation):
         (exercises.turned_posteriors, right_turned),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -139,9 +138,8 @@ def test_right(judge, answer, capsys):
         (exercises.turned_posteriors, lambda m, v, r: m @ r.T, "two tensors"),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -156,6 +154,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.turned_posteriors, lambda mean, variance, rotation: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")

@@ -48,9 +48,8 @@ def singles(classes, sizes):
         (exercises.after_rotation, " ADD "),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -79,9 +78,8 @@ def test_right(judge, answer, capsys):
         (exercises.after_rotation, "rotation", "choose one of"),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -95,6 +93,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.after_rotation, ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")

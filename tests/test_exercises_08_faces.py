@@ -21,9 +21,8 @@ def in_place(codes, labels):
 
 
 @pytest.mark.parametrize("answer", [right, by_sums, lambda c, m: right(c, m).tolist()])
-def test_right(answer, capsys):
-    exercises.attribute_direction(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(answer, verdict):
+    assert verdict(exercises.attribute_direction, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -43,14 +42,12 @@ def test_right(answer, capsys):
         (3.0, "expected a function"),
     ],
 )
-def test_wrong(answer, hint, capsys):
-    exercises.attribute_direction(answer)
-    said = capsys.readouterr().out
+def test_wrong(answer, hint, verdict):
+    said = verdict(exercises.attribute_direction, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize("stub", [..., lambda codes, labels: ..., lambda codes, labels: None])
-def test_the_untouched_stub_is_not_answered(stub, capsys):
-    exercises.attribute_direction(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_the_untouched_stub_is_not_answered(stub, verdict):
+    assert verdict(exercises.attribute_direction, stub).startswith("Not answered yet")

@@ -69,9 +69,8 @@ def through_probabilities(q, other):
         (exercises.which_side, ("Over", " under", "UNDER")),
     ],
 )
-def test_right(judge, answer, capsys):
-    judge(answer)
-    assert capsys.readouterr().out == "Right.\n"
+def test_right(judge, answer, verdict):
+    assert verdict(judge, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
@@ -124,9 +123,8 @@ def test_right(judge, answer, capsys):
         (exercises.which_side, ["above", "under", "under"], '"over" or "under"'),
     ],
 )
-def test_wrong(judge, answer, hint, capsys):
-    judge(answer)
-    said = capsys.readouterr().out
+def test_wrong(judge, answer, hint, verdict):
+    said = verdict(judge, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
@@ -141,6 +139,5 @@ def test_wrong(judge, answer, hint, capsys):
         (exercises.which_side, ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, capsys):
-    judge(stub)
-    assert capsys.readouterr().out.startswith("Not answered yet")
+def test_stub_is_not_answered(judge, stub, verdict):
+    assert verdict(judge, stub).startswith("Not answered yet")
