@@ -25,7 +25,7 @@ from .datasets import ImageSet, load, pack
 from .estimators import log_density, stratified_log_weights
 from .metrics import mig_exact
 from .models import VAE
-from .training import _precision, fit, fit_many
+from .training import choose_precision, fit, fit_many
 
 CASES = (("conv", 64), ("conv", 256), ("dense", 256), ("dense", 2048))
 STACK = 8  # models
@@ -36,7 +36,7 @@ def main(
     objective: str = "beta_vae", seconds: float = 4.0, turns: int = 3, device: str = "cpu"
 ) -> None:
     """Prints all tables. objective: "beta_vae" or "beta_tcvae"; seconds: of one turn."""
-    precision = _precision("auto", torch.device(device))
+    precision = choose_precision("auto", torch.device(device))
     race = functools.partial(_race, seconds=seconds, turns=turns)
     print(f"Device {device}, {torch.get_num_threads()} threads; fit trains in {precision}.")
     print(f"Every figure: median (lowest-highest) of {turns} turns of about {seconds:g} s.\n")

@@ -4,7 +4,6 @@ It goes on where it was stopped: each finished model is a file in the folder.
 """
 
 import argparse
-import csv
 import functools
 import io
 import sys
@@ -20,7 +19,7 @@ from .combinations import DESIGNS, fit_decoder, small_model, training_set
 from .datasets import data_folder, write_whole
 from .metrics import dci, mig_exact
 from .models import VAE, posteriors
-from .sweep import terms
+from .sweep import terms, write_csv
 
 BETAS = {"VAE": 1.0, "beta-VAE": 16.0, "beta-TCVAE": 16.0}
 DECODER = "decoder"  # it is told the factors: no code could be better
@@ -157,12 +156,8 @@ def zoo_name(method: str) -> str:
 
 def write_table(rows: list[dict], path: Path) -> None:
     """As CSV, numbers with five decimals."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()})
-    write_whole(path, text.getvalue().encode())
+    shown = [{k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    write_csv(list(rows[0]), shown, path)
 
 
 def ship(folder: Path, seeds: int = 5) -> None:

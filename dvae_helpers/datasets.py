@@ -1,12 +1,14 @@
 """Image sets that stay on the device: `load(name)` gives images by number, with their factors."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -176,20 +178,13 @@ def _sprites() -> ImageSet:
     return ImageSet("sprites", space, (1, sprites.SIZE, sprites.SIZE), pack(rows))
 
 
-def _fruits() -> ImageSet:
-    space = fruits.FACTORS
-    pixels = torch.empty(len(space), 3, fruits.SIZE, fruits.SIZE, dtype=torch.uint8)
+def _in_colour(name: str, kind: ModuleType) -> ImageSet:
+    """Every image of a module's grid, 64x64 pixels in three colours."""
+    space = kind.FACTORS
+    pixels = torch.empty(len(space), 3, kind.SIZE, kind.SIZE, dtype=torch.uint8)
     for index in torch.arange(len(space)).split(_CHUNK):
-        pixels[index] = fruits.render(space.classes(index))
-    return ImageSet("fruits", space, tuple(pixels.shape[1:]), pixels)
-
-
-def _faces() -> ImageSet:
-    space = faces.FACTORS
-    pixels = torch.empty(len(space), 3, faces.SIZE, faces.SIZE, dtype=torch.uint8)
-    for index in torch.arange(len(space)).split(_CHUNK):
-        pixels[index] = faces.render(space.classes(index))
-    return ImageSet("faces", space, tuple(pixels.shape[1:]), pixels)
+        pixels[index] = kind.render(space.classes(index))
+    return ImageSet(name, space, tuple(pixels.shape[1:]), pixels)
 
 
 def _small_fruits() -> ImageSet:
@@ -214,8 +209,8 @@ def _small_sprites() -> ImageSet:
 _DRAWN = {
     "small_sprites": _small_sprites,
     "sprites": _sprites,
-    "fruits": _fruits,
-    "faces": _faces,
+    "fruits": functools.partial(_in_colour, "fruits", fruits),
+    "faces": functools.partial(_in_colour, "faces", faces),
     "small_fruits": _small_fruits,
 }
 NAMES = (*_DRAWN, "dsprites")

@@ -13,7 +13,7 @@ import inspect
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -272,11 +272,17 @@ def read_codes(path: str | Path) -> tuple[Tensor, Tensor, list[dict[str, Any]]]:
 
 def write_table(rows: list[dict[str, Any]], path: str | Path) -> None:
     """As CSV, terms and scores with five decimals."""
+    shown = (*TERMS, *SCORES)
+    lines = [line | {name: f"{line[name]:.5f}" for name in shown} for line in rows]
+    write_csv(COLUMNS, lines, path)
+
+
+def write_csv(columns: Sequence[str], rows: list[dict[str, Any]], path: str | Path) -> None:
+    """Rows as they are, in these columns."""
     text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
-    for line in rows:
-        table.writerow(line | {name: f"{line[name]:.5f}" for name in (*TERMS, *SCORES)})
+    table.writerows(rows)
     write_whole(Path(path), text.getvalue().encode())
 
 

@@ -106,7 +106,7 @@ def fit(
             f"{model.latents}. Make it with Discriminator(model.latents)."
         )
     device = model.device
-    precision = _precision(precision, device)
+    precision = choose_precision(precision, device)
     if device.type == "cpu":
         keep_freed_memory()
     run = _Run(model, data, objective, batch_size, seed, learning_rate, precision, discriminator)
@@ -188,7 +188,7 @@ def fit_many(
                 f"first {models[0].config} on {models[0].device}."
             )
     _check(models[0], data, steps, batch_size, learning_rate, log_every)
-    precision = _precision(precision, models[0].device)
+    precision = choose_precision(precision, models[0].device)
     if models[0].device.type == "cpu":
         keep_freed_memory()
     runs = [
@@ -559,7 +559,8 @@ def keep_freed_memory() -> None:
         mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
 
 
-def _precision(wanted: str, device: torch.device) -> str:
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """The precision that `fit` takes on a device: "float32" or "bfloat16"."""
     if wanted not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"precision is {wanted!r}; choose 'auto', 'float32' or 'bfloat16'.")
     if wanted != "auto":

@@ -152,10 +152,7 @@ def nearest(data: ImageSet, wanted: Tensor, k: int) -> int:
 
 def _panel(model: VAE, data: ImageSet) -> ipywidgets.VBox:
     """The sliders of one model, and `.picture`, which follows them; `.encode(image)` sets them."""
-    some = torch.linspace(0, len(data) - 1, min(len(data), _LOOK)).long()
-    mean, log_var = posteriors(model, data, some)
-    order, kl = latent_order(mean, log_var)
-    words = tracked(mean.cpu(), log_var.cpu(), data.classes(some).cpu(), data.factors.names)
+    order, kl, words = _look(model, data)
     panel = ipywidgets.VBox()
     panel.picture = _picture()
     panel.sliders = []
@@ -198,6 +195,14 @@ def _panel(model: VAE, data: ImageSet) -> ipywidgets.VBox:
     panel.encode = encode
     panel.children = [panel.sliders[j] for j in order]
     return panel
+
+
+def _look(model: VAE, data: ImageSet) -> tuple[list[int], Tensor, dict[int, str]]:
+    """The latents by use, their mean KL, and what they track, from some images of `data`."""
+    some = torch.linspace(0, len(data) - 1, min(len(data), _LOOK)).long()
+    mean, log_var = posteriors(model, data, some)
+    words = tracked(mean.cpu(), log_var.cpu(), data.classes(some).cpu(), data.factors.names)
+    return *latent_order(mean, log_var), words
 
 
 def _picture() -> ipywidgets.Image:
@@ -375,10 +380,7 @@ def swapper(model: VAE, data: ImageSet, first: int = 0, second: int = 1) -> ipyw
     The parts are `.boxes` (one for each latent j), `.numbers`, `.originals` (of A, of B) and
     `.picture`.
     """
-    some = torch.linspace(0, len(data) - 1, min(len(data), _LOOK)).long()
-    mean, log_var = posteriors(model, data, some)
-    order, kl = latent_order(mean, log_var)
-    words = tracked(mean.cpu(), log_var.cpu(), data.classes(some).cpu(), data.factors.names)
+    order, kl, words = _look(model, data)
     box = ipywidgets.VBox()
     box.picture, box.originals = _picture(), [_picture(), _picture()]
     box.numbers = [
