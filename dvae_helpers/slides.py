@@ -167,7 +167,10 @@ def deck_html(notebook: NotebookNode, parts: Path) -> str:
 
 
 def shown_cells(notebook: NotebookNode) -> NotebookNode:
-    """A copy with the cells that belong on slides; links lead to decks, widgets are pictures."""
+    """A copy with the cells that belong on slides; links lead to decks, widgets are pictures.
+
+    Of a cell tagged `hide-input` (as in Jupyter Book) only the outputs are shown.
+    """
     copy = deepcopy(notebook)
     state = copy.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
     copy.cells = [
@@ -179,6 +182,8 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
     for cell in copy.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.slides.html)", cell.source)
+        if "hide-input" in cell.metadata.get("tags", []):
+            cell.metadata["transient"] = {"remove_source": True}  # nbconvert's own mark
         for output in cell.get("outputs", []):
             if _WIDGET in output.get("data", {}):
                 output.data = {"text/html": _still(output.data[_WIDGET]["model_id"], state)}

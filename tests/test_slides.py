@@ -92,6 +92,7 @@ def test_a_deck_is_whole_fits_and_asks_the_network_for_nothing(path, parts, page
         if one.cell_type == "code":
             hidden = "solution" in one.metadata.get("tags", [])
             hidden |= one.metadata.slideshow.slide_type == "skip"
+            hidden |= "hide-input" in one.metadata.get("tags", [])
             assert ("".join(one.source.split()) in shown) != hidden, one.source
 
 
@@ -190,6 +191,18 @@ def test_solutions_and_skipped_cells_stay_out_links_and_widgets_change():
     assert second == ""
     assert len(notebook.cells) == 4
     assert "widgets" in notebook.metadata
+
+
+def test_a_cell_with_hidden_input_shows_what_it_makes(parts):
+    outputs = html_output("<b>made by it</b>")
+    plot = cell(new_code_cell, "draw_a_figure()", outputs=outputs)
+    plot.metadata.tags = ["hide-input"]
+    title = cell(new_markdown_cell, "# A title")
+    page = slides.deck_html(new_notebook(cells=[title, plot]), parts)
+    assert "made by it" in page
+    assert "draw_a_figure" not in page
+    plot.metadata.tags = []
+    assert "draw_a_figure" in slides.deck_html(new_notebook(cells=[title, plot]), parts)
 
 
 def test_the_command_writes_the_decks_that_are_named_and_a_list(parts, tmp_path, capsys):
