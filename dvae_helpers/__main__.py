@@ -215,8 +215,11 @@ def _add_sweep(commands) -> None:
     parser = commands.add_parser(
         "sweep",
         help="train a grid of models, and write a table of their terms and scores",
+        epilog="@FILE takes options from a file: several a line, and # begins a remark.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        fromfile_prefix_chars="@",
     )
+    parser.convert_arg_line_to_args = lambda line: line.partition("#")[0].split()
     add = parser.add_argument
     add("--objectives", nargs="+", default=["beta_vae", "beta_tcvae"], metavar="NAME")
     add("--betas", nargs="+", type=float, default=[1.0, 4.0, 16.0], metavar="BETA")

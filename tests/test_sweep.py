@@ -333,6 +333,17 @@ class TestCommandLine:
         assert len(rows_of(tmp_path / "t.csv")) == 4
         assert len(sweep.read_codes(tmp_path / "codes.safetensors")[2]) == 4
 
+    def test_a_grid_can_lie_in_a_file(self, done, tmp_path, capsys):
+        words = " ".join(WORDS[1:]).replace(" --", "\n--")
+        (tmp_path / "grid.txt").write_text(f"# a small grid\n\n{words}  # and no more\n")
+        written = ["--out", str(done[0]), "--table", str(tmp_path / "t.csv")]
+        assert command_line.main([WORDS[0], f"@{tmp_path / 'grid.txt'}", *written]) == 0
+        assert "4 runs" in capsys.readouterr().out
+        assert len(list(done[0].glob("*.safetensors"))) == 4
+        with pytest.raises(SystemExit, match="2"):
+            command_line.main([WORDS[0], f"@{tmp_path / 'none.txt'}"])
+        assert "none.txt" in capsys.readouterr().err
+
     def test_ctrl_c_says_how_to_go_on(self, done, tmp_path, capsys, monkeypatch):
         def interrupt(*_):
             raise KeyboardInterrupt
