@@ -1,11 +1,14 @@
 """The files around the package: versions in one place, style, what a newcomer runs."""
 
+import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
@@ -43,6 +46,43 @@ def test_every_package_that_is_asked_for_has_one_exact_pin(asked, pins):
 def test_pyproject_has_ranges_and_no_pins(project, asked):
     assert all(">=" in line and "==" not in line for line in asked)
     assert {"test", "cluster"} <= set(project["optional-dependencies"])
+
+
+def sources(folder):
+    """The Python code below a folder of this repository: whole files, and cells of notebooks."""
+    for path in (ROOT / folder).rglob("*.py"):
+        yield path.read_text("utf-8")
+    for path in (ROOT / folder).rglob("*.ipynb"):
+        cells = nbformat.read(path, as_version=4).cells
+        yield from (cell.source for cell in cells if cell.cell_type == "code")
+
+
+def imported(folder):
+    """The packages that this code imports, by the names that pip knows them by."""
+    modules = set()
+    for node in (node for text in sources(folder) for node in ast.walk(ast.parse(text))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules.add(node.module)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
+            modules.add(node.args[0].value)
+    modules = {name.split(".")[0] for name in modules} - sys.stdlib_module_names
+    modules -= {"dvae_helpers", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
+    homes = importlib.metadata.packages_distributions()
+    return names(home for name in modules for home in homes.get(name, [name]))
+
+
+def test_every_package_that_is_imported_is_asked_for(project):
+    always = names(project["dependencies"])
+    extras = {name: names(lines) for name, lines in project["optional-dependencies"].items()}
+    course = imported("dvae_helpers") | imported("notebooks") | imported("data")
+    assert course - always == extras["cluster"]
+    tests = imported("tests")
+    assert tests <= always | extras["test"] | extras["cluster"]
+    programs = {"jupyterlab", "nbval", "ruff"}  # which are run, not imported
+    assert always - programs <= course
+    assert extras["test"] - programs <= tests
 
 
 def test_conda_takes_the_same_versions_from_the_same_file():
