@@ -107,17 +107,27 @@ def test_the_package_imports_fast_and_without_the_notebook_front_end():
 
 
 def test_modules_import_only_from_those_before_them():
-    said = (ROOT / "dvae_helpers" / "__init__.py").read_text().split("in this list:")[1]
+    package = ROOT / "dvae_helpers"
+    said = (package / "__init__.py").read_text().split("in this list:")[1]
     order = [*re.findall(r"\w+", said.split(".")[0]), "__main__"]
-    files = {path.stem for path in (ROOT / "dvae_helpers").glob("*.py")} - {"__init__"}
-    assert files == set(order)
-    for name in files:
-        text = (ROOT / "dvae_helpers" / f"{name}.py").read_text()
-        used = re.findall(r"^\s*from \.(\w+) import", text, re.M)
-        for line in re.findall(r"^\s*from \. import (.+)$", text, re.M):
+    files = [path for path in package.rglob("*.py") if path != package / "__init__.py"]
+    modules = {path: path.relative_to(package).parts[0].removesuffix(".py") for path in files}
+    assert set(modules.values()) == set(order)
+    for path, name in modules.items():
+        text = path.read_text()
+        dots = "." * len(path.relative_to(package).parts)  # the package, seen from this file
+        used = re.findall(rf"^\s*from {re.escape(dots)}(\w+) import", text, re.M)
+        for line in re.findall(rf"^\s*from {re.escape(dots)} import (.+)$", text, re.M):
             used += [part.split(" as ")[0].strip() for part in line.split(",")]
         late = [other for other in used if order.index(other) >= order.index(name)]
-        assert not late, f"{name} imports {late}"
+        assert not late, f"{path.relative_to(package)} imports {late}"
+
+
+def test_every_folder_with_code_is_installed():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    folders = {path.parent for path in (ROOT / "dvae_helpers").rglob("*.py")}
+    names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert set(tool["setuptools"]["packages"]) == names
 
 
 def test_data_is_small_and_described():

@@ -1,0 +1,41 @@
+"""The judges behind the students' exercises: one function for each, one module for each notebook.
+
+In the notebook: `exercises.gaussian_kl(my_kl)`. It prints "Not answered yet", "Right" or what
+differs, and never the answer. Functions are tried on random input with unequal sizes.
+"""
+
+# ruff: noqa: F401 - the names are for the notebooks
+
+from .adversarial_relatives import (
+    lower_bound,
+    repaired_losses,
+    repaired_shuffle,
+    unequal_classes,
+    which_side,
+)
+from .beta_vae_lagrangian import constrained_step, price_by_hand, spare_budget, water_filling
+from .comparing_models import (
+    paired_interval,
+    rank_agreement,
+    shares,
+    turned_posteriors,
+    wrong_winner,
+)
+from .dci import both_scores, extremes, normalised_error, row_score
+from .mutual_information_gap import blind_spot, entropy, gap, mutual_information, why_the_gap
+from .new_combinations import (
+    after_rotation,
+    all_right,
+    attribute_direction,
+    set_latents,
+    unseen_pairs,
+)
+from .start_here import grid_size, move_one, position, unused_latents
+from .total_correlation import (
+    joint_and_product,
+    repaired_weights,
+    table_total_correlation,
+    true_total_correlation,
+)
+from .vae_and_elbo import elbo_from_samples, gaussian_kl, paper_beta, repaired_loss, reparameterise
+from .what_is_disentanglement import centre, shares_of_mixture, small_black_apples, training_images

@@ -1,0 +1,124 @@
+"""The judges of notebook 09."""
+
+import math
+from typing import Any
+
+import torch
+
+from .. import adversaries
+from .verdicts import Wrong, call, compare, judge, refuse, tensor_of, two_of
+
+
+@judge
+def unequal_classes(answer: Any) -> None:
+    """log_ratio(logits, share): logits (B,) of a perfect classifier that was shown q with that
+    share of all codes -> log q(z) / p(z), (B,)."""
+    generator = torch.Generator().manual_seed(9)
+    logits = 2 * torch.randn(7, generator=generator)
+    for share in (0.9, 0.25, 0.5):
+        result = call(answer, logits.clone(), share)
+        prior = math.log(share / (1 - share))
+        right = logits - prior
+        refuse(
+            result,
+            right,
+            (logits, "these are the logits. They also hold how often q was shown."),
+            (logits + prior, "the share enters with the wrong sign."),
+            (logits - math.log(share), "what was the share of the other cloud?"),
+            (right.exp(), "that is the ratio; give its logarithm."),
+            (logits.sigmoid(), "that is D, the probability. Give log q/p."),
+        )
+        compare(result, right, f"your log ratio for the share {share:g}")
+
+
+@judge
+def repaired_shuffle(answer: Any) -> None:
+    """shuffle(z, generator): (B, J) -> (B, J), every column shuffled on its own."""
+    noise = torch.randn(400, 1, generator=torch.Generator().manual_seed(2))
+    z = torch.cat((noise, 2 * noise + 1, noise - 3), 1)
+    result = tensor_of(call(answer, z.clone(), torch.Generator().manual_seed(5)))
+    if result.shape != z.shape:
+        raise Wrong(f"your codes have shape {tuple(result.shape)}; expected {tuple(z.shape)}.")
+    if torch.equal(result, z):
+        raise Wrong("nothing was shuffled.")
+    if not torch.equal(result.sort(0).values, z.sort(0).values):
+        raise Wrong("a column lost some of its values: each must keep all of them, once.")
+    together = torch.corrcoef(result.T)[[0, 0, 1], [1, 2, 2]].abs()
+    if together.min() > 0.99:
+        raise Wrong(
+            "whole rows were shuffled. A code still has its old neighbours, so this is again q(z)."
+        )
+    if together.max() > 0.25:
+        raise Wrong("some columns still move together: give each one an order of its own.")
+
+
+@judge
+def lower_bound(answer: Any) -> None:
+    """bound(q_logits, p_logits): (B,), (C,) -> E_q[l] - log E_p[exp(l)], one number."""
+    generator = torch.Generator().manual_seed(3)
+    for size in (1, 60):
+        q = size * torch.randn(50, generator=generator) + 1
+        p = size * torch.randn(80, generator=generator) - 1
+        result = tensor_of(call(answer, q.clone(), p.clone()))
+        mean, log_sum, log_count = q.mean(), p.logsumexp(0), math.log(len(p))
+        right = mean - log_sum + log_count
+        if size > 1 and not result.isfinite().all():
+            raise Wrong("for logits of 100 your exp overflows; use logsumexp.")
+        refuse(
+            result,
+            right,
+            (mean, "that is the plain estimate, without its correction."),
+            (mean - p.mean(), "E_p[exp(l)] and its log: you average l itself."),
+            (mean - log_sum, "the log of a sum is not the log of a mean."),
+            (mean - p.exp().mean(), "the logarithm of the second mean is missing."),
+            (mean + log_sum - log_count, "mind the sign between."),
+        )
+        compare(result, right, "your bound")
+
+
+@judge
+def repaired_losses(answer: Any) -> None:
+    """losses(q_logits, product_logits): (B,), (C,) -> (TC estimate, loss of the discriminator)."""
+    generator = torch.Generator().manual_seed(8)
+    for size in (1, 40):
+        q = size * (torch.randn(30, generator=generator) + 0.5)
+        other = size * (torch.randn(50, generator=generator) - 0.5)
+        result = call(answer, q.clone(), other.clone())
+        what = "two things: the estimate of the TC, and the loss"
+        estimate, loss = map(tensor_of, two_of(result, what))
+        if size > 1 and not (estimate.isfinite().all() and loss.isfinite().all()):
+            raise Wrong("for logits of 40 a probability is rounded to 1, and its log breaks.")
+        right_loss = adversaries.classification_loss(q, other)
+        twice = adversaries.classification_loss(q.sigmoid(), other.sigmoid())
+        exchanged = adversaries.classification_loss(-q, -other)
+        refuse(
+            estimate,
+            q.mean(),
+            (-q.mean(), "the TC has the wrong sign: codes of q(z) should raise it."),
+            (q.sigmoid().mean(), "the mean of D is no log ratio."),
+        )
+        refuse(
+            loss,
+            right_loss,
+            (twice, "the loss turns logits into probabilities twice."),
+            (2 * right_loss, "each class has the weight 1/2: guessing must cost ln 2."),
+            (exchanged, "the labels are exchanged."),
+        )
+        compare(estimate, q.mean(), "your estimate of the TC")
+        compare(loss, right_loss, "your loss")
+
+
+@judge
+def which_side(answer: Any) -> None:
+    """Three situations, in order: "over" or "under" for the discriminator's estimate."""
+    if not isinstance(answer, list | tuple) or len(answer) != 3:
+        raise Wrong('expected three words in a list, each "over" or "under".')
+    words = [str(word).strip().lower() for word in answer]
+    if not set(words) <= {"over", "under"}:
+        raise Wrong('each word must be "over" or "under".')
+    if words[0] != "over":
+        raise Wrong("A: it knows these 100 codes by heart. Is it then too sure, or not enough?")
+    if words[1] != "under":
+        raise Wrong("B: before the first step, all logits are near 0. What is their mean?")
+    if words[2] != "under":
+        raise Wrong("C: can a smooth network see 4,608 spikes that lie close together?")
