@@ -134,6 +134,7 @@ def _train(options) -> int:
     import torch
 
     from . import datasets, estimators, figures, training, zoo
+    from .files import write_whole
     from .models import VAE, posteriors
 
     objective = _objective(options)
@@ -189,7 +190,7 @@ def _train(options) -> int:
         "curves.png": figures.training_curves(history),
     }
     for name, figure in pictures.items():
-        datasets.write_whole(out / name, figures.to_png(figure))
+        write_whole(out / name, figures.to_png(figure))
     print(f"Written to {out}: checkpoint, history.csv, traversal, reconstructions, curves (.png).")
     if options.zoo:
         about = {

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from . import combinations, datasets, judge, objectives, training, zoo
 from .combinations import DESIGNS, fit_decoder, small_model, training_set
-from .datasets import data_folder, write_whole
+from .datasets import data_folder
+from .files import write_csv, write_whole
 from .metrics import dci, mig_exact
 from .models import VAE, posteriors
-from .sweep import terms, write_csv
+from .sweep import terms
 
 BETAS = {"VAE": 1.0, "beta-VAE": 16.0, "beta-TCVAE": 16.0}
 DECODER = "decoder"  # it is told the factors: no code could be better
@@ -157,7 +158,7 @@ def zoo_name(method: str) -> str:
 def write_table(rows: list[dict], path: Path) -> None:
     """As CSV, numbers with five decimals."""
     shown = [{k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    write_csv(list(rows[0]), shown, path)
+    write_csv(path, list(rows[0]), shown)
 
 
 def ship(folder: Path, seeds: int = 5) -> None:

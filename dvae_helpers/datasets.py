@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import os
-import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tqdm.auto import tqdm
 
 from . import faces, fruits, sprites
 from .factors import FactorSpace
+from .files import write_whole
 
 DSPRITES_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 DSPRITES_URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{DSPRITES_FILE}"
@@ -317,31 +317,3 @@ def _fetch_dsprites() -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class CannotWrite(OSError, ValueError):
-    """A file was not written: the disk is full, say, or the folder is read-only."""
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: to a temporary name first, then renamed.
-
-    Raises CannotWrite if that fails; what was there before is then still there, whole.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CannotWrite(
-            f"{path} was not written: {error.strerror or error}. What was there before is "
-            "unharmed. Make room on the disk, or choose a folder where you may write (--out of a "
-            "command; DVAE_DATA for the data folder), and do the same again."
-        ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from .datasets import write_whole
+from .files import write_whole
 from .slides import find
 
 _ROOT = Path(__file__).parents[1]

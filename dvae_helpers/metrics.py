@@ -4,8 +4,6 @@ Axes: n image, j latent, k factor, v factor value. Every score is larger for a b
 the errors of DCI's regressors.
 """
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +18,8 @@ from sklearn.svm import LinearSVC
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .datasets import ImageSet, write_whole
+from .datasets import ImageSet
+from .files import write_csv, write_whole
 from .importances import DCI, dci, importance_scores, importances, refused_warnings, split
 from .information import (
     Factors,
@@ -235,11 +234,10 @@ class Scores:
 
     def write(self, folder: str | Path) -> tuple[Path, Path]:
         """As scores.csv (name, value, meaning) and scores.json (with `about`)."""
-        folder, text = Path(folder), io.StringIO()
-        table = csv.writer(text)
-        table.writerow(["score", "value", "meaning"])
-        table.writerows([name, repr(x), MEANING[name]] for name, x in self.values.items())
-        write_whole(folder / "scores.csv", text.getvalue().encode())
+        folder, columns = Path(folder), ("score", "value", "meaning")
+        lines = [(name, repr(x), MEANING[name]) for name, x in self.values.items()]
+        rows = [dict(zip(columns, line, strict=True)) for line in lines]
+        write_csv(folder / "scores.csv", columns, rows)
         content = json.dumps({"about": self.about, "scores": self.values}, indent=2)
         write_whole(folder / "scores.json", content.encode())
         return folder / "scores.csv", folder / "scores.json"

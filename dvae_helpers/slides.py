@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from .datasets import write_whole
+from .files import write_whole
 
 REVEAL, MATHJAX = ("reveal.js", "4.6.1"), ("mathjax", "3.2.2")
 _ROOT = Path(__file__).parents[1]

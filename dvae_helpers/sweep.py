@@ -13,7 +13,7 @@ import inspect
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import datasets, metrics, objectives, training, zoo
-from .datasets import ImageSet, write_whole
+from .datasets import ImageSet
 from .estimators import decompose
+from .files import write_csv
 from .models import VAE, posteriors
 
 TERMS = ("distortion", "rate", "mutual_information", "total_correlation", "dimension_kl")
@@ -274,16 +275,7 @@ def write_table(rows: list[dict[str, Any]], path: str | Path) -> None:
     """As CSV, terms and scores with five decimals."""
     shown = (*TERMS, *SCORES)
     lines = [line | {name: f"{line[name]:.5f}" for name in shown} for line in rows]
-    write_csv(COLUMNS, lines, path)
-
-
-def write_csv(columns: Sequence[str], rows: list[dict[str, Any]], path: str | Path) -> None:
-    """Rows as they are, in these columns."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_whole(Path(path), text.getvalue().encode())
+    write_csv(Path(path), COLUMNS, lines)
 
 
 def read_table(path: str | Path) -> dict[str, np.ndarray]:

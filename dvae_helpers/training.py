@@ -1,9 +1,7 @@
 """`fit` trains one model, safe to stop at any moment; `fit_many` trains a stack of them."""
 
 import contextlib
-import csv
 import functools
-import io
 import math
 import signal
 import threading
@@ -20,7 +18,8 @@ from tqdm.auto import tqdm
 
 from . import zoo
 from .adversaries import Discriminator
-from .datasets import ImageSet, write_whole
+from .datasets import ImageSet
+from .files import write_csv
 from .models import VAE, Stacked, sample
 from .objectives import Pass, Terms, beta_vae, forward
 
@@ -58,11 +57,7 @@ class History:
 
     def write(self, path: str | Path) -> None:
         """As a CSV file."""
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(self.records[0]) if self.records else [])
-        table.writeheader()
-        table.writerows(self.records)
-        write_whole(Path(path), text.getvalue().encode())
+        write_csv(Path(path), list(self.records[0]) if self.records else [], self.records)
 
 
 def fit(

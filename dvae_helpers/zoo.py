@@ -11,7 +11,8 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import Tensor
 
-from .datasets import data_folder, write_whole
+from .datasets import data_folder
+from .files import write_whole
 from .models import VAE
 
 SUFFIX = ".safetensors"

@@ -466,40 +466,6 @@ class TestDownload:
         assert network == []
 
 
-class TestWriteWhole:
-    def test_a_file_is_replaced_whole_and_folders_are_made(self, tmp_path):
-        path = tmp_path / "new" / "folder" / "file"
-        datasets.write_whole(path, b"one")
-        datasets.write_whole(path, b"two")
-        assert path.read_bytes() == b"two"
-        assert [p.name for p in path.parent.iterdir()] == ["file"]
-
-    @pytest.mark.parametrize("step", ["fsync", "replace"])
-    def test_a_failed_write_leaves_the_old_file_and_nothing_else(self, tmp_path, monkeypatch, step):
-        path = tmp_path / "file"
-        datasets.write_whole(path, b"old")
-
-        def fail(*args):
-            raise OSError("No space left on device")
-
-        monkeypatch.setattr(datasets.os, step, fail)
-        with pytest.raises(OSError, match="No space"):
-            datasets.write_whole(path, b"new and longer")
-        assert path.read_bytes() == b"old"
-        assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-    def test_the_place_never_holds_part_of_a_file(self, tmp_path, monkeypatch):
-        """At the moment of the rename the whole content is already on the disk."""
-        seen, replace = [], datasets.os.replace
-        monkeypatch.setattr(
-            datasets.os,
-            "replace",
-            lambda a, b: (seen.append((Path(a).read_bytes(), Path(b).exists())), replace(a, b)),
-        )
-        datasets.write_whole(tmp_path / "file", b"content")
-        assert seen == [(b"content", False)]
-
-
 def test_damaged_files_leave_no_open_handles(tmp_path):
     """An open handle is a ResourceWarning, and on Windows a file that cannot be deleted."""
     import gc

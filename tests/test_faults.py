@@ -20,6 +20,7 @@ import torch
 
 from dvae_helpers import __main__ as command_line
 from dvae_helpers import datasets, figures, sprites, sweep, training, zoo
+from dvae_helpers.files import CannotWrite
 from dvae_helpers.models import VAE
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +73,7 @@ class TestFullDisk:
         path = tmp_path / "run.safetensors"
         train(10, path)
         before = path.read_bytes()
-        with room_for(1000), pytest.raises(datasets.CannotWrite, match=r"run\.safeten.*Make room"):
+        with room_for(1000), pytest.raises(CannotWrite, match=r"run\.safeten.*Make room"):
             train(20, path)
         assert path.read_bytes() == before
         assert files(tmp_path) == ["run.safetensors"]
