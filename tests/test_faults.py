@@ -1,4 +1,4 @@
-"""Bad luck: a full disk, a server that falls silent, a killed download, two writers.
+"""Bad luck: no home, no network, a read-only folder, a full disk, killed downloads, two writers.
 
 What was there stays, nothing half-written takes a name, and one line says what to do. Damaged and
 pickled files are in test_zoo and test_datasets, killed runs in test_training and test_sweep.
@@ -7,7 +7,9 @@ pickled files are in test_zoo and test_datasets, killed runs in test_training an
 import contextlib
 import http.server
 import io
+import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -33,6 +35,195 @@ SWEEP += ["--latents", "2", "--steps", "2", "--batch-size", "8"]
 def files(folder):
     """Every file below the folder, hidden ones too."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# What the processes below share: who asks the network is written down and refused; a command
+# gives its status, what it said, and its errors.
+CHILD = """
+import contextlib, importlib, io, json, pathlib, pkgutil, socket, sys
+
+asked, found = [], {}
+
+def no_network(event, details):
+    if event == "socket.getaddrinfo":
+        host = details[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(details[1], tuple):
+        host = details[1][0]
+    else:
+        return
+    if host not in ("localhost", "127.0.0.1", "::1"):
+        asked.append(host)
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+sys.addaudithook(no_network)
+
+def run(words):
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        with contextlib.redirect_stderr(io.StringIO()) as errors:
+            status = importlib.import_module("dvae_helpers.__main__").main(words)
+    return status, said.getvalue(), errors.getvalue()
+
+def refusal(function, *words):
+    try:
+        function(*words)
+    except ValueError as error:
+        return str(error)
+
+"""
+
+
+def answers(code, place, home=None, before=(), **more):
+    """What `found` holds after CHILD and this code, run in the folder `place`.
+
+    home: its HOME; None for a process that has no such variable.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | more
+    for name in ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "IPYTHONDIR"):
+        environment.pop(name, None)
+    if home is not None:
+        environment["HOME"] = home
+    command = [*before, sys.executable, "-c", CHILD + code + "print(json.dumps(found))"]
+    command += [*TRAIN, "--out", "out"]
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def folder_with_a_model(place):
+    """A data folder with one trained model: "model"."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVAE_DATA", str(place))
+        zoo.save(VAE((1, 32, 32), 2, "dense", 5, seed=1), "model", {"data": "small_sprites"})
+    return place
+
+
+NO_HOME = """
+import dvae_helpers
+
+modules = [module.name for module in pkgutil.iter_modules(dvae_helpers.__path__)]
+for name in modules:
+    importlib.import_module("dvae_helpers." + name)
+found["modules"] = modules
+for command in (["doctor"], ["handout", "--out", "handout"], sys.argv[1:]):
+    found[command[0]] = run(command)
+from dvae_helpers import datasets
+drawn = [name for name in datasets.NAMES if name != "dsprites"]
+found["drawn"] = {name: len(datasets.load(name)) for name in drawn}
+found["before"] = list(asked)
+found["dsprites"] = refusal(datasets.load, "dsprites")
+found["asked"] = asked
+"""
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """(the folder, what NO_HOME found): HOME cannot be made, and no name has an address."""
+    place = tmp_path_factory.mktemp("bare")
+    data = folder_with_a_model(place / "data")
+    home = place / "file" / "home"
+    home.parent.touch()
+    return place, answers(NO_HOME, place, str(home), DVAE_DATA=str(data))
+
+
+class TestNoHomeAndNoNetwork:
+    def test_every_module_can_be_imported(self, bare):
+        assert {"__main__", "bench", "sprites", "widgets"} <= set(bare[1]["modules"])
+
+    def test_doctor_sees_no_problem(self, bare):
+        status, said, errors = bare[1]["doctor"]
+        assert status == 0, said + errors
+        assert "Everything that the course needs works." in said
+
+    def test_a_model_is_trained_and_drawn(self, bare):
+        place, found = bare
+        status, said, errors = found["train"]
+        assert status == 0, said + errors
+        for picture in ("traversal.png", "reconstructions.png", "curves.png"):
+            assert (place / "out" / picture).read_bytes().startswith(b"\x89PNG")
+
+    def test_every_set_but_the_published_one_is_drawn(self, bare):
+        expected = {"small_sprites": 4608, "sprites": 737280, "fruits": 30720, "faces": 30000}
+        assert bare[1]["drawn"] == expected | {"small_fruits": 1080}
+
+    def test_handouts_are_written(self, bare):
+        place, found = bare
+        status, said, errors = found["handout"]
+        assert status == 0, said + errors
+        written = {path.stem for path in (place / "handout").rglob("*.ipynb")}
+        assert written == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+    def test_only_the_published_set_asks_the_network_and_says_what_to_do(self, bare):
+        place, found = bare
+        assert found["before"] == []
+        assert set(found["asked"]) == {"github.com"}
+        for words in ("could not be fetched", "Check the network", "path=", 'load("sprites")'):
+            assert words in found["dsprites"]
+        assert files(place / "data") == ["zoo/model.safetensors"]
+
+
+READ_ONLY = """
+import os
+from dvae_helpers import datasets, zoo
+
+found["writable"] = os.access(zoo.folder(), os.W_OK)
+model = zoo.load("model")
+found["loaded"] = model.config
+found["doctor"] = run(["doctor"])
+found["train"] = run([*sys.argv[1:], "--zoo", "mine"])
+found["save"] = [refusal(zoo.save, model, name) for name in ("model", "new")]
+found["dsprites"] = refusal(datasets.load, "dsprites")
+found["asked"] = asked
+"""
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory):
+    """(the folder, what READ_ONLY found): `data` in it may only be read, and HOME is not set."""
+    if os.name != "posix":
+        pytest.skip("needs permissions of POSIX")
+    before = []
+    if os.geteuid() == 0:  # writes everywhere, unless this right is taken away
+        if not shutil.which("setpriv"):
+            pytest.skip("root writes everywhere, and setpriv, which can stop that, is not here")
+        before = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    place = tmp_path_factory.mktemp("read_only")
+    data = folder_with_a_model(place / "data")
+    for folder in (data / "zoo", data):
+        folder.chmod(0o555)
+    yield place, answers(READ_ONLY, place, before=before, DVAE_DATA=str(data))
+    for folder in (data, data / "zoo"):
+        folder.chmod(0o755)
+
+
+class TestReadOnlyDataFolder:
+    def test_models_are_loaded(self, read_only):
+        found = read_only[1]
+        assert not found["writable"]
+        assert found["loaded"]["latents"] == 2
+
+    def test_doctor_notes_it_and_names_the_way_out(self, read_only):
+        status, said, _ = read_only[1]["doctor"]
+        assert status == 0
+        assert "cannot be written" in said
+        assert "set DVAE_DATA to a copy" in said
+
+    def test_saving_is_refused_in_one_line_and_the_trained_model_is_kept(self, read_only):
+        place, found = read_only
+        for words, name in zip(found["save"], ("model", "new"), strict=True):
+            assert f"{name}.safetensors was not written: Permission denied" in words
+        status, _, errors = found["train"]
+        assert status == 2
+        last = errors.splitlines()[-1]
+        assert last.startswith("Error: ")
+        assert "mine.safetensors was not written: Permission denied" in last
+        assert "DVAE_DATA" in last
+        assert "checkpoint.safetensors" in files(place / "out")
+        assert files(place / "data") == ["zoo/model.safetensors"]
+
+    def test_a_download_is_refused_before_the_network_is_asked(self, read_only):
+        assert "could not be fetched" in read_only[1]["dsprites"]
+        assert "may be written" in read_only[1]["dsprites"]
+        assert read_only[1]["asked"] == []
 
 
 @contextlib.contextmanager
