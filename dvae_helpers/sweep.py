@@ -176,7 +176,8 @@ def train(run: Run) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
         if history.interrupted:
             raise KeyboardInterrupt
         notes = {"config": model.config, "run": dataclasses.asdict(run)}
-        notes |= {"terms": terms(model, data), "scores": scores(model, data)}
+        with joblib.parallel_config("sequential"):  # or Dask sends parts of a score to others
+            notes |= {"terms": terms(model, data), "scores": scores(model, data)}
         notes["seconds"] = round(history.seconds, 1)
     finally:
         torch.set_num_threads(threads)

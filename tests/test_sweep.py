@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import joblib
 import pytest
 import torch
 from torch.nn import functional as F
@@ -190,6 +191,14 @@ class TestSweep:
         finally:
             torch.set_num_threads(1)
         assert seen == [1]
+
+    def test_the_loops_of_a_score_stay_in_their_process(self, monkeypatch):
+        """Dask would send them to other workers, and lose them when one of those dies."""
+        monkeypatch.setattr(sweep, "terms", lambda *_: {})
+        monkeypatch.setattr(sweep, "scores", lambda *_: {"jobs": joblib.effective_n_jobs(2)})
+        with joblib.parallel_config("threading"):
+            assert joblib.effective_n_jobs(2) == 2
+            assert sweep.train(GRID[0])[2]["scores"] == {"jobs": 1}
 
     def test_a_run_that_is_interrupted_leaves_nothing(self, tmp_path, monkeypatch):
         def interrupted(out, beta):
