@@ -16,6 +16,8 @@ import threading
 import time
 from pathlib import Path
 
+import lab
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -159,6 +161,39 @@ class TestNoHomeAndNoNetwork:
         for words in ("could not be fetched", "Check the network", "path=", 'load("sprites")'):
             assert words in found["dsprites"]
         assert files(place / "data") == ["zoo/model.safetensors"]
+
+
+ALONE = """
+import socket
+
+try:
+    socket.create_connection(("192.0.2.1", 80), 5)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_a_notebook_runs_on_a_machine_that_has_no_network(tmp_path):
+    """nbconvert and its kernel, in a namespace where only this machine itself can be reached."""
+    alone = ["unshare", "--user", "--map-root-user", "--net"]
+    for program in ("unshare", "ip"):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
+    if subprocess.run([*alone, "ip", "link", "set", "lo", "up"], capture_output=True).returncode:
+        pytest.skip("no network namespace can be made here")
+    notebook = lab.excerpt("00_start_here.ipynb", ["c00-02", "c00-32", ALONE])
+    nbformat.write(notebook, tmp_path / "start.ipynb")
+    command = [*alone, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, "-m"]
+    command += ["jupyter", "nbconvert", "--execute", "--to", "notebook", "--output", "done.ipynb"]
+    command += ["--ExecutePreprocessor.startup_timeout=300", "start.ipynb"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+        environment[name] = str(tmp_path / name)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    cells = nbformat.read(tmp_path / "done.ipynb", as_version=4).cells
+    assert "The album holds" in cells[1].outputs[0].text
+    assert cells[-1].outputs[0].text == "Network is unreachable\n"
 
 
 READ_ONLY = """
