@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -65,9 +66,13 @@ def show(figure: Figure, alt: str) -> None:
     """
     from IPython.display import display
 
-    picture = Image.open(io.BytesIO(to_png(figure))).convert("RGB")
-    content = io.BytesIO()
-    picture.quantize(256, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+    figure.set_dpi(100)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    plt.close(figure)
+    picture, content = Image.fromarray(np.asarray(canvas.buffer_rgba())), io.BytesIO()
+    few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    few.save(content, "PNG", optimize=True)
     display(
         {"image/png": content.getvalue(), "text/plain": f"Figure: {alt}"},
         metadata={"image/png": {"alt": alt}},

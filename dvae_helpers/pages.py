@@ -23,18 +23,14 @@ _GAP = 1  # pixels between the pictures of the sheet
 _GREYS, _COLOURS = 16, 64  # enough for soft edges, and a sheet takes half the space
 
 
-def show_traversal(
-    decode: Callable[[Tensor], Tensor],
-    z: Tensor,
-    latents: Sequence[int] | None = None,
-    values: Sequence[float] = tuple(np.linspace(-3, 3, 25)),
-    labels: Sequence[str] = (),
-    title: str = "",
-) -> None:
-    """Shows `traversal_page` in a notebook. The sliders move as long as its output is there."""
+def show_traversal(*inputs, title: str = "", **settings) -> None:
+    """Shows `traversal_page`, which takes the same, in a notebook.
+
+    The sliders move as long as this output is there, without a kernel too.
+    """
     from IPython.display import display
 
-    page = traversal_page(decode, z, latents, values, labels, title)
+    page = traversal_page(*inputs, title=title, **settings)
     words = f"A picture with sliders: {title or 'each moves one latent'}"
     display({"text/html": page, "text/plain": words}, raw=True)
 
@@ -67,12 +63,10 @@ def traversal_page(
         )
     rows, facts = [], []
     for j, label in zip(latents, labels, strict=True):
-        stops = torch.as_tensor(values, dtype=z.dtype).clone()
-        start = int((stops - z[j].cpu()).abs().argmin())
-        stops[start] = z[j]
+        stops, start = _stops(values, z[j].cpu())
         rows.append(traverse(decode, z, j, stops).cpu())
-        facts.append({"label": label, "values": [round(x, 3) for x in stops.tolist()]})
-        facts[-1]["start"] = start
+        shown = [round(value, 3) for value in stops.tolist()]
+        facts.append({"label": label, "values": shown, "start": start})
     height, width = rows[0].shape[-2:]
     content = {"width": width, "height": height, "gap": _GAP, "latents": facts}
     first, last = (f"{number:+.1f}" for number in (min(values), max(values)))
@@ -93,6 +87,14 @@ def traversal_page(
             f"It holds {len(rows)} latents x {len(values)} values; give fewer of either."
         )
     return page
+
+
+def _stops(values: Sequence[float], own: Tensor) -> tuple[Tensor, int]:
+    """Where a slider can stop, (V,): the nearest value gives way to the code's own; its place."""
+    stops = torch.as_tensor(values, dtype=own.dtype).clone()
+    start = int((stops - own).abs().argmin())
+    stops[start] = own
+    return stops, start
 
 
 def _sheet(picture: Tensor) -> bytes:
