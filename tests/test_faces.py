@@ -5,15 +5,10 @@ import itertools
 import pytest
 import torch
 
-from dvae_helpers import datasets, faces
+from dvae_helpers import faces
 
 LENGTH, COLOUR, AGE, SKIN, SHAPE, SMILE, POSE = range(7)
 FRONT = 2  # the pose that looks straight out of the picture
-
-
-@pytest.fixture(scope="module")
-def data():
-    return datasets.load("faces")
 
 
 def some_classes(n, seed):
@@ -31,31 +26,6 @@ def change(classes, factor, one, other):
     pair = (faces.render(with_value(classes, factor, value)).int() for value in (one, other))
     first, second = pair
     return (first - second).abs().amax(1)
-
-
-def test_images_have_the_shape_of_image_sets():
-    images = faces.render(some_classes(7, 1))
-    assert images.shape == (7, 3, 64, 64)
-    assert images.dtype == torch.uint8
-    assert images.is_contiguous()
-
-
-def test_all_combinations_differ(data):
-    """Two random projections of the pixels, exact in int64, have as many values as images."""
-    assert len(data) == len(faces.FACTORS) == 30_000
-    generator = torch.Generator().manual_seed(2)
-    weights = torch.randint(-(2**40), 2**40, (3 * 64 * 64, 2), generator=generator)
-    keys = torch.cat([part.flatten(1).long() @ weights for part in data.pixels.split(1024)])
-    assert len(keys.unique(dim=0)) == len(data)
-
-
-def test_the_image_set_holds_what_render_draws(data):
-    assert data.shape == (3, 64, 64)
-    assert data.factors == faces.FACTORS
-    classes = some_classes(60, 3)
-    index = data.find(classes)
-    assert torch.equal(data.classes(index), classes)
-    assert torch.equal(data.images(index), faces.render(classes).float() / 255)
 
 
 @pytest.mark.parametrize("factor", range(7))
@@ -186,54 +156,3 @@ def test_names():
         "old adult, long red hair, skin tone 2 of 5, oval face, sad, turned left",
         "child, cropped grey hair, skin tone 5 of 5, square face, laughing, turned to the front",
     ]
-
-
-def test_images_do_not_depend_on_their_batch_and_can_be_changed():
-    classes = some_classes(30, 28)
-    images = faces.render(classes)
-    expected = images.clone()
-    images.fill_(7)  # must not write into what the next call copies from
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(29))
-    assert torch.equal(faces.render(classes[order]), expected[order])
-    one = faces.render(classes[:1])
-    assert torch.equal(one, expected[:1])
-    one.zero_()
-    assert torch.equal(faces.render(classes[:1]), expected[:1])
-
-
-def test_any_integers_are_classes():
-    classes = some_classes(6, 30)
-    expected = faces.render(classes)
-    assert torch.equal(faces.render(classes.to(torch.uint8)), expected)
-    assert torch.equal(faces.render(classes.int()), expected)
-    assert torch.equal(faces.render(classes.tolist()), expected)
-
-
-def test_no_classes_give_no_images():
-    assert faces.render(torch.empty(0, 7, dtype=torch.int64)).shape == (0, 3, 64, 64)
-    assert faces.describe(torch.empty(0, 7, dtype=torch.int64)) == []
-
-
-@pytest.mark.parametrize(
-    ("classes", "said"),
-    [
-        (torch.zeros(3, 7), "float32"),
-        (torch.zeros(3, 7, dtype=torch.bool), "bool"),
-        (torch.zeros(3, 6, dtype=torch.int64), r"\(3, 6\)"),
-        (torch.zeros(7, dtype=torch.int64), r"\(7,\)"),
-        (torch.zeros(2, 3, 7, dtype=torch.int64), r"\(2, 3, 7\)"),
-        ([[4, 0, 0, 0, 0, 0, 0]], "'hair length' has values from 4"),
-        ([[0, 0, 0, 5, 0, 0, 0]], "'skin tone' has values from 5"),
-        ([[0, 0, 0, 0, 0, 0, -1]], "'pose' has values from -1"),
-    ],
-)
-def test_bad_classes_are_refused_and_named(classes, said):
-    for call in (faces.render, faces.describe):
-        with pytest.raises(ValueError, match=said):
-            call(classes)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_draws_the_same_images():
-    classes = some_classes(3_000, 31)
-    assert torch.equal(faces.render(classes.cuda()).cpu(), faces.render(classes))

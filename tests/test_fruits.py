@@ -1,19 +1,12 @@
 """The fruits: every factor changes what its name says, and nothing else."""
 
 import itertools
-import math
 
-import pytest
 import torch
 
-from dvae_helpers import datasets, fruits
+from dvae_helpers import fruits
 
 KIND, COLOUR, SIZE, X, Y, SHADE = range(6)
-
-
-@pytest.fixture(scope="module")
-def data():
-    return datasets.load("fruits")
 
 
 def some_classes(n, seed):
@@ -30,33 +23,6 @@ def covered(classes):
     """Pixels of which the fruit covers at least a part: (B, 64, 64)."""
     bright, dark = (fruits.render(with_value(classes, SHADE, shade)) for shade in (0, 3))
     return ((bright != bright[:, :, :1, :1]) | (dark != dark[:, :, :1, :1])).any(1)
-
-
-def test_images_have_the_shape_of_image_sets():
-    images = fruits.render(some_classes(7, 1))
-    assert images.shape == (7, 3, 64, 64)
-    assert images.dtype == torch.uint8
-    assert images.is_contiguous()
-
-
-def test_all_combinations_differ(data):
-    """Two random projections of the pixels, exact in int64, have as many values as images."""
-    assert len(data) == len(fruits.FACTORS) == 30_720
-    generator = torch.Generator().manual_seed(2)
-    weights = torch.randint(-(2**40), 2**40, (3 * 64 * 64, 2), generator=generator)
-    keys = torch.cat([part.flatten(1).long() @ weights for part in data.pixels.split(1024)])
-    assert len(keys.unique(dim=0)) == len(data)
-
-
-def test_the_image_set_holds_what_render_draws(data):
-    assert data.shape == (3, 64, 64)
-    assert data.factors == fruits.FACTORS
-    assert data.pixels.dtype == torch.uint8
-    assert data.pixels.numel() == 377_487_360
-    classes = some_classes(60, 3)
-    index = data.find(classes)
-    assert torch.equal(data.classes(index), classes)
-    assert torch.equal(data.images(index), fruits.render(classes).float() / 255)
 
 
 def test_one_position_further_is_four_pixels_further():
@@ -171,61 +137,3 @@ def test_names():
     )
     classes = [[0, 0, 3, 1, 2, 3], [3, 5, 1, 0, 0, 0]]
     assert fruits.describe(classes) == ["big red apple", "small black grapes"]
-
-
-def test_images_do_not_depend_on_their_batch_and_can_be_changed():
-    classes = some_classes(30, 11)
-    images = fruits.render(classes)
-    expected = images.clone()
-    images.fill_(7)  # must not write into what the next call draws from
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(12))
-    assert torch.equal(fruits.render(classes[order]), expected[order])
-    assert torch.equal(fruits.render(classes[:1]), expected[:1])
-
-
-def test_one_image_can_be_changed_too():
-    first = fruits.render([[1, 2, 3, 4, 5, 0]])
-    expected = first.clone()
-    first.zero_()
-    assert torch.equal(fruits.render([[1, 2, 3, 4, 5, 0]]), expected)
-
-
-def test_any_integers_are_classes():
-    classes = some_classes(6, 13)
-    expected = fruits.render(classes)
-    assert torch.equal(fruits.render(classes.to(torch.uint8)), expected)
-    assert torch.equal(fruits.render(classes.int()), expected)
-    assert torch.equal(fruits.render(classes.tolist()), expected)
-
-
-def test_no_classes_give_no_images():
-    assert fruits.render(torch.empty(0, 6, dtype=torch.int64)).shape == (0, 3, 64, 64)
-    assert fruits.describe(torch.empty(0, 6, dtype=torch.int64)) == []
-
-
-@pytest.mark.parametrize(
-    ("classes", "said"),
-    [
-        (torch.zeros(3, 6), "float32"),
-        (torch.full((3, 6), math.nan), "float32"),
-        (torch.zeros(3, 6, dtype=torch.bool), "bool"),
-        (torch.zeros(3, 5, dtype=torch.int64), r"\(3, 5\)"),
-        (torch.zeros(3, 7, dtype=torch.int64), r"\(3, 7\)"),
-        (torch.zeros(6, dtype=torch.int64), r"\(6,\)"),
-        (torch.zeros(2, 3, 6, dtype=torch.int64), r"\(2, 3, 6\)"),
-        ([[4, 0, 0, 0, 0, 0]], "'kind' has values from 4"),
-        ([[0, 6, 0, 0, 0, 0]], "'colour' has values from 6"),
-        ([[0, 0, 0, 0, 8, 0]], "'y' has values from 8"),
-        ([[0, 0, 0, 0, 0, -1]], "'shade' has values from -1"),
-    ],
-)
-def test_bad_classes_are_refused_and_named(classes, said):
-    for call in (fruits.render, fruits.describe):
-        with pytest.raises(ValueError, match=said):
-            call(classes)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_draws_the_same_images():
-    classes = some_classes(5_000, 14)
-    assert torch.equal(fruits.render(classes.cuda()).cpu(), fruits.render(classes))
