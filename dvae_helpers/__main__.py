@@ -133,8 +133,7 @@ def _train(options) -> int:
     matplotlib.use("Agg")
     import torch
 
-    from . import datasets, estimators, figures, training, zoo
-    from .files import write_whole
+    from . import datasets, estimators, training, zoo
     from .models import VAE, posteriors
 
     objective = _objective(options)
@@ -166,6 +165,17 @@ def _train(options) -> int:
     shown = torch.linspace(0, len(data) - 1, min(len(data), 10_000)).long()
     mean, log_var = posteriors(model, data, shown)
     parts = estimators.decompose(mean.cpu(), log_var.cpu())
+    _print_terms(history, parts, len(shown))
+    _draw(model, data, history, mean, log_var, out)
+    print(f"Written to {out}: checkpoint, history.csv, traversal, reconstructions, curves (.png).")
+    if options.zoo:
+        about = _about(options, history, parts)
+        path = zoo.save(model, options.zoo, about)
+        print(f"Saved to the zoo: {path.name}\n{json.dumps(about, indent=2)}")
+    return 0
+
+
+def _print_terms(history, parts, images: int) -> None:
     last = history.records[-1]
     state = "Stopped early" if history.interrupted else "Done"
     print(
@@ -173,11 +183,19 @@ def _train(options) -> int:
         f"({history.images_per_second:,.0f} images a second). In nats per image:"
     )
     print(f"  distortion           {last['distortion']:8.2f}   (mean of the last steps)")
-    print(f"  rate                 {float(parts.kl):8.2f}   ({len(shown):,} images), made of")
+    print(f"  rate                 {float(parts.kl):8.2f}   ({images:,} images), made of")
     print(f"    index-code MI      {float(parts.mutual_information):8.2f}")
     print(f"    total correlation  {float(parts.total_correlation):8.2f}")
     print(f"    dimension-wise KL  {float(parts.dimension_kl):8.2f}")
     print(f"  (standard error of MI and TC: {float(parts.error):.2f})")
+
+
+def _draw(model, data, history, mean, log_var, out: Path) -> None:
+    """Writes the pictures of a run: its traversal, reconstructions and curves."""
+    import torch
+
+    from . import figures
+    from .files import write_whole
 
     figures.style()
     order, kl = figures.latent_order(mean, log_var)
@@ -191,25 +209,27 @@ def _train(options) -> int:
     }
     for name, figure in pictures.items():
         write_whole(out / name, figures.to_png(figure))
-    print(f"Written to {out}: checkpoint, history.csv, traversal, reconstructions, curves (.png).")
-    if options.zoo:
-        about = {
-            "command": "python -m dvae_helpers train " + " ".join(_as_typed(options)),
-            "data": data.name,
-            "objective": training.describe(objective),
-            "steps": int(last["step"]),
-            "batch_size": options.batch_size,
-            "learning_rate": options.learning_rate,
-            "seed": options.seed,
-            "seconds": round(history.seconds),
-            "device": _device_name(device),
-            "distortion": round(last["distortion"], 2),
-            "rate": round(float(parts.kl), 2),
-            "total_correlation": round(float(parts.total_correlation), 2),
-        }
-        path = zoo.save(model, options.zoo, about)
-        print(f"Saved to the zoo: {path.name}\n{json.dumps(about, indent=2)}")
-    return 0
+
+
+def _about(options, history, parts) -> dict[str, object]:
+    """How a model was made, for its file in the zoo."""
+    from . import training
+
+    last = history.records[-1]
+    return {
+        "command": "python -m dvae_helpers train " + " ".join(_as_typed(options)),
+        "data": options.data,
+        "objective": training.describe(_objective(options)),
+        "steps": int(last["step"]),
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "seed": options.seed,
+        "seconds": round(history.seconds),
+        "device": _device_name(_device(options.device)),
+        "distortion": round(last["distortion"], 2),
+        "rate": round(float(parts.kl), 2),
+        "total_correlation": round(float(parts.total_correlation), 2),
+    }
 
 
 def _add_sweep(commands) -> None:
@@ -275,7 +295,6 @@ def _add_score(commands) -> None:
 
 
 def _score(options) -> int:
-
     from . import datasets, metrics, zoo
 
     device = _device(options.device)
@@ -329,7 +348,8 @@ def _as_typed(options) -> list[str]:
     if options.hidden:
         words += ["--hidden", str(options.hidden)]
     words += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
-    return [*words, "--learning-rate", f"{options.learning_rate:g}", "--seed", str(options.seed)]
+    words += ["--learning-rate", f"{options.learning_rate:g}", "--seed", str(options.seed)]
+    return words + (["--precision", options.precision] if options.precision != "auto" else [])
 
 
 def _device(wanted: str) -> str:

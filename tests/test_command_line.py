@@ -20,6 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_train_writes_what_it_says_and_goes_on_where_it_stopped(folder, capsys):
     words = [*TINY, "--latents", "3", "--beta", "2", "--batch-size", "32", "--out", "first"]
+    words += ["--precision", "float32"]
     assert command_line.main([*words, "--steps", "60"]) == 0
     assert "Going on" not in capsys.readouterr().out
     assert command_line.main([*words, "--steps", "120", "--zoo", "mine"]) == 0
@@ -34,6 +35,7 @@ def test_train_writes_what_it_says_and_goes_on_where_it_stopped(folder, capsys):
     made = zoo.about("mine")
     assert made["objective"] == {"name": "beta_tcvae", "beta": 2.0}
     assert "--beta 2 " in made["command"]
+    assert made["command"].endswith("--seed 0 --precision float32")
     assert str(folder) not in str(made)
 
 
