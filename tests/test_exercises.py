@@ -1,0 +1,48 @@
+"""What all judges share: their modules, and how they take answers that are of no use."""
+
+import importlib
+import math
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from dvae_helpers import exercises
+
+ROOT = Path(__file__).parents[1]
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_notebook_asks_each_judge_of_its_module_once(path):
+    name = path.stem.split("_", 1)[1]
+    module = importlib.import_module(f"dvae_helpers.exercises.{name}")
+    judges = re.findall(r"^@judge\ndef (\w+)", Path(module.__file__).read_text(), re.M)
+    cells = nbformat.read(path, as_version=4).cells
+    checks = [cell.source for cell in cells if "check" in cell.metadata.get("tags", [])]
+    assert sorted(re.findall(r"exercises\.(\w+)\(", "\n".join(checks))) == sorted(judges)
+    for judge in judges:
+        assert getattr(exercises, judge) is getattr(module, judge)
+
+
+@pytest.mark.parametrize(
+    ("judge", "answer", "said"),
+    [
+        (exercises.small_black_apples, math.nan, "is NaN"),
+        (exercises.small_black_apples, torch.ones(2), "one number, but got the shape (2,)"),
+        (exercises.gaussian_kl, lambda mean, log_var: "much", "expected a tensor, but got str"),
+        (exercises.gaussian_kl, lambda mean, log_var: 1 / 0, "stopped with ZeroDivisionError"),
+        (exercises.both_scores, lambda table: (1, 2, 3), "return two numbers: (D, C)."),
+        (exercises.both_scores, lambda table: ("one", "two"), "expected one number, but got str"),
+        (exercises.which_side, 3, "expected three words"),
+        (exercises.training_images, lambda classes: [-3], "row -3 does not exist"),
+    ],
+)
+def test_an_answer_of_no_use_is_named(judge, answer, said, verdict):
+    assert said in verdict(judge, answer)
+
+
+def test_half_an_answer_is_not_answered_yet(verdict):
+    assert verdict(exercises.both_scores, lambda table: (0.5, ...)).startswith("Not answered yet")
