@@ -31,6 +31,11 @@ def right_share(said, wanted):
     return (said == wanted).all(1).double().mean()
 
 
+def of_seen_values(classes, sizes):
+    seen = [len(column.unique()) for column in classes.T]
+    return seen[0] * seen[1] - len(classes.unique(dim=0))
+
+
 def singles(classes, sizes):
     return sum(v - len(column.unique()) for v, column in zip(sizes, classes.T, strict=True))
 
@@ -58,6 +63,7 @@ def test_right(judge, answer, verdict):
         (exercises.unseen_pairs, lambda c, s: len(c.unique(dim=0)), "that are there"),
         (exercises.unseen_pairs, lambda c, s: s[0] * s[1] - len(c), "you count rows"),
         (exercises.unseen_pairs, singles, "single values"),
+        (exercises.unseen_pairs, of_seen_values, "in no row"),
         (exercises.unseen_pairs, lambda c, s: s[0] * s[1], "too large"),
         (exercises.unseen_pairs, lambda c, s: c, "one number"),
         (exercises.set_latents, set_in_place, "Change a copy"),
@@ -67,6 +73,7 @@ def test_right(judge, answer, verdict):
         (exercises.set_latents, set_one, "latent k"),
         (exercises.set_latents, lambda z, o, k, v: torch.where(o != k, v, z), "values differ"),
         (exercises.all_right, lambda s, w: (s == w).double().mean(), "red pear"),
+        (exercises.all_right, lambda s, w: 100 * right_share(s, w), "between 0 and 1"),
         (exercises.all_right, lambda s, w: (s == w).double().mean(0).prod(), "row by row"),
         (exercises.all_right, lambda s, w: (s == w).any(1).double().mean(), "ask for all"),
         (exercises.all_right, lambda s, w: 1 - right_share(s, w), "failures"),

@@ -1,5 +1,6 @@
 """The judges of notebook 08."""
 
+import math
 from typing import Any
 
 import torch
@@ -14,12 +15,17 @@ def unseen_pairs(answer: Any) -> None:
     for sizes, rows in (((4, 6), 30), ((3, 5), 9), ((2, 7), 40)):
         classes = torch.stack([torch.randint(v, (rows,), generator=generator) for v in sizes], 1)
         there, pairs = len(classes.unique(dim=0)), sizes[0] * sizes[1]
-        single = sum(v - len(column.unique()) for v, column in zip(sizes, classes.T, strict=True))
+        seen = [len(column.unique()) for column in classes.T]
+        single = sum(sizes) - sum(seen)
         value, right = number_of(call(answer, classes.clone(), list(sizes))), pairs - there
         example = f"for {rows} rows with {sizes[0]} and {sizes[1]} values"
         refuse(
             value,
             right,
+            (
+                math.prod(seen) - there,
+                f"{example}, you leave out values that are in no row. Their pairs are unseen, too.",
+            ),
             (there, f"{example}, you count the pairs that are there."),
             (pairs - rows, f"{example}, you count rows. The same pair can be in many rows."),
             (single, f"{example}, you count single values. A pair is two values in one row."),
@@ -74,6 +80,7 @@ def all_right(answer: Any) -> None:
             ),
             (same.amax(1).mean(), "you ask for one factor; ask for all of them."),
             (1 - right, "that is the share of failures."),
+            (100 * right, "you give percent; give the share, between 0 and 1."),
             (same.prod(1).sum(), "divide by the number of rows."),
         )
         compare_number(value, right, 1e-6, "your share")
