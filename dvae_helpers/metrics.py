@@ -234,10 +234,12 @@ class Scores:
 
     def write(self, folder: str | Path) -> tuple[Path, Path]:
         """As scores.csv (name, value, meaning) and scores.json (with `about`)."""
-        folder, columns = Path(folder), ("score", "value", "meaning")
-        lines = [(name, repr(x), MEANING[name]) for name, x in self.values.items()]
-        rows = [dict(zip(columns, line, strict=True)) for line in lines]
-        write_csv(folder / "scores.csv", columns, rows)
+        folder = Path(folder)
+        rows = [
+            {"score": name, "value": repr(value), "meaning": MEANING[name]}
+            for name, value in self.values.items()
+        ]
+        write_csv(folder / "scores.csv", ("score", "value", "meaning"), rows)
         content = json.dumps({"about": self.about, "scores": self.values}, indent=2)
         write_whole(folder / "scores.json", content.encode())
         return folder / "scores.csv", folder / "scores.json"
