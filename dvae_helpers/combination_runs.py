@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import combinations, datasets, judge, objectives, training, zoo
+from . import combinations, datasets, objectives, referee, training, zoo
 from .combinations import DESIGNS, fit_decoder, small_model, training_set
 from .datasets import data_folder
 from .files import write_csv, write_whole
@@ -118,14 +118,14 @@ def judged(folder: Path, design: str, method: str, seed: int) -> tuple[dict[str,
     if path.exists():
         return zoo.read(path)
     model, notes = load(folder, design, method, seed)
-    arbiter, name = judge.load(), {"design": design, "method": method, "seed": seed}
+    classifier, name = referee.load(), {"design": design, "method": method, "seed": seed}
     pictures, marks = {}, []
     for unseen in (True, False):
         drawn, wanted = drawn_by(model, method, design, unseen)
         for draw, images in drawn.items():
             row = name | {"draw": draw, "combinations": "unseen" if unseen else "seen"}
             row |= {"images": len(images)}
-            marks.append(row | judge.marks(images, wanted, design, arbiter))
+            marks.append(row | referee.marks(images, wanted, design, classifier))
             if unseen:
                 first = (wanted == torch.tensor(SHOWN)).all(1).nonzero()[0, 0]
                 pictures[draw] = (255 * images[first]).round().to(torch.uint8)
@@ -183,9 +183,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        if not judge.path().exists():
+        if not referee.path().exists():
             every = datasets.load("small_fruits")
-            print(judge.save(judge.train(every), every))
+            print(referee.save(referee.train(every), every))
         run(Path(options.out), options.seeds)
         ship(Path(options.out), options.seeds)
     except ValueError as error:

@@ -85,10 +85,10 @@ def parts() -> Path:
 
 @pytest.fixture
 def verdict(capsys):
-    """What a judge of `exercises` prints about an answer."""
+    """What a check of `exercises` prints about an answer."""
 
-    def ask(judge, answer) -> str:
-        judge(answer)
+    def ask(check, answer) -> str:
+        check(answer)
         return capsys.readouterr().out
 
     return ask

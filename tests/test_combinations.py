@@ -1,10 +1,10 @@
-"""Held-out combinations: what is missing, how a model is asked, and who judges."""
+"""Held-out combinations: what is missing, how a model is asked, and the referee."""
 
 import numpy as np
 import pytest
 import torch
 
-from dvae_helpers import combination_runs, combinations, datasets, judge, sweep, zoo
+from dvae_helpers import combination_runs, combinations, datasets, referee, sweep, zoo
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def middle():
 
 
 @pytest.fixture(scope="module")
-def arbiter():
-    return judge.load()
+def classifier():
+    return referee.load()
 
 
 @pytest.fixture(scope="module")
@@ -228,28 +228,28 @@ class TestAsking:
 
 
 class TestJudge:
-    def test_it_is_right_about_images_that_it_never_saw(self, arbiter, fruits, classes):
-        known, test = judge.split(len(fruits))
+    def test_it_is_right_about_images_that_it_never_saw(self, classifier, fruits, classes):
+        known, test = referee.split(len(fruits))
         assert len(test) == 216
         assert not set(test.tolist()) & set(known.tolist())
-        said = judge.verdicts(arbiter, fruits.images(test), fruits.factors.sizes)
+        said = referee.classify(classifier, fruits.images(test), fruits.factors.sizes)
         right = 100 * (said == classes[test]).double().mean(0)
-        noted = zoo.read(judge.path())[1]["accuracy"]
+        noted = zoo.read(referee.path())[1]["accuracy"]
         assert right.min() > 98
         assert right.tolist() == pytest.approx([noted[n] for n in fruits.factors.names], abs=0.5)
 
     def test_the_nearest_image_of_an_image_is_itself(self, middle):
         index = torch.tensor([3, 77, 119])
         dimmed = (middle.images(index) + 0.01).clamp(0, 1)
-        assert torch.equal(judge.nearest(dimmed, middle), index)
+        assert torch.equal(referee.nearest(dimmed, middle), index)
 
     @pytest.mark.parametrize("design", combinations.DESIGNS)
-    def test_marks_of_true_images_and_of_copies(self, design, arbiter, middle):
+    def test_marks_of_true_images_and_of_copies(self, design, classifier, middle):
         wanted, donors = combinations.wishes(design, True)
-        true = judge.marks(middle.images(middle.find(wanted)), wanted, design, arbiter)
+        true = referee.marks(middle.images(middle.find(wanted)), wanted, design, classifier)
         assert min(true[name] for name in ("named", "kind", "colour", "size")) > 0.9
         assert (true["nearest"], true["copied"]) == (1, 0)
-        copies = judge.marks(middle.images(middle.find(donors)), wanted, design, arbiter)
+        copies = referee.marks(middle.images(middle.find(donors)), wanted, design, classifier)
         assert copies["named"] == 0
         assert copies["nearest"] == 0
         assert copies["copied"] == 1
@@ -270,12 +270,12 @@ class TestTables:
     def test_the_zoo_models_draw_what_the_table_says(self, method, table):
         name = combination_runs.zoo_name(method)
         drawn, wanted = combination_runs.drawn_by(zoo.load(name), method, "medium", True)
-        arbiter = judge.load()
+        classifier = referee.load()
         for draw, images in drawn.items():
             fits = (table["design"] == "medium") & (table["method"] == method)
             fits &= (table["seed"] == 0) & (table["draw"] == draw)
             fits &= table["combinations"] == "unseen"
-            mark = judge.marks(images, wanted, "medium", arbiter)
+            mark = referee.marks(images, wanted, "medium", classifier)
             assert mark["named"] == pytest.approx(table["named"][fits][0], abs=0.05)
 
     def test_the_kept_pictures_are_there_for_every_seed(self, table):
@@ -300,6 +300,6 @@ def test_a_folder_with_other_settings_is_refused(tmp_path, middle, monkeypatch):
 
 def test_a_whole_file_that_is_no_judge_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("DVAE_DATA", str(tmp_path))
-    zoo.write(judge.path(), {"weight": torch.zeros(3)}, {})
-    with pytest.raises(zoo.DamagedFile, match="does not hold the judge"):
-        judge.load()
+    zoo.write(referee.path(), {"weight": torch.zeros(3)}, {})
+    with pytest.raises(zoo.DamagedFile, match="does not hold the referee"):
+        referee.load()

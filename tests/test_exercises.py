@@ -1,4 +1,4 @@
-"""What all judges share: their modules, and how they take answers that are of no use."""
+"""What all checks share: their modules, and how they take answers that are of no use."""
 
 import importlib
 import math
@@ -16,19 +16,19 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_notebook_asks_each_judge_of_its_module_once(path):
+def test_a_notebook_asks_each_check_of_its_module_once(path):
     name = path.stem.split("_", 1)[1]
     module = importlib.import_module(f"dvae_helpers.exercises.{name}")
-    judges = re.findall(r"^@judge\ndef (\w+)", Path(module.__file__).read_text(), re.M)
+    checks = re.findall(r"^@check\ndef (\w+)", Path(module.__file__).read_text(), re.M)
     cells = nbformat.read(path, as_version=4).cells
-    checks = [cell.source for cell in cells if "check" in cell.metadata.get("tags", [])]
-    assert sorted(re.findall(r"exercises\.(\w+)\(", "\n".join(checks))) == sorted(judges)
-    for judge in judges:
-        assert getattr(exercises, judge) is getattr(module, judge)
+    asked = [cell.source for cell in cells if "check" in cell.metadata.get("tags", [])]
+    assert sorted(re.findall(r"exercises\.(\w+)\(", "\n".join(asked))) == sorted(checks)
+    for check in checks:
+        assert getattr(exercises, check) is getattr(module, check)
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "said"),
+    ("check", "answer", "said"),
     [
         (exercises.small_black_apples, math.nan, "is NaN"),
         (exercises.small_black_apples, torch.ones(2), "one number, but got the shape (2,)"),
@@ -40,8 +40,8 @@ def test_a_notebook_asks_each_judge_of_its_module_once(path):
         (exercises.training_images, lambda classes: [-3], "row -3 does not exist"),
     ],
 )
-def test_an_answer_of_no_use_is_named(judge, answer, said, verdict):
-    assert said in verdict(judge, answer)
+def test_an_answer_of_no_use_is_named(check, answer, said, verdict):
+    assert said in verdict(check, answer)
 
 
 def test_half_an_answer_is_not_answered_yet(verdict):

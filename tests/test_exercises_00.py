@@ -1,4 +1,4 @@
-"""The judges of notebook 00: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 00: right answers are right, plausible wrong ones get their hint."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def over_latents(mean):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.grid_size, 60),
         (exercises.grid_size, torch.tensor(60)),
@@ -67,12 +67,12 @@ def over_latents(mean):
         (exercises.unused_latents, lambda mean: set(right_unused(mean))),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.grid_size, 12, "sum"),
         (exercises.grid_size, 20, "two of the three"),
@@ -102,14 +102,14 @@ def test_right(judge, answer, verdict):
         (exercises.unused_latents, lambda mean: 3, "list of numbers"),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.grid_size, ...),
         (exercises.position, lambda classes, sizes: ...),
@@ -117,5 +117,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.unused_latents, lambda mean, limit=0.1: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

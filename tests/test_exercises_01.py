@@ -1,4 +1,4 @@
-"""The judges of notebook 01: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 01: right answers are right, plausible wrong ones get their hint."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def right_rows(classes):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.small_black_apples, 512),
         (exercises.small_black_apples, torch.tensor(512)),
@@ -59,12 +59,12 @@ def right_rows(classes):
         (exercises.training_images, lambda classes: right_rows(classes).flip(0).tolist()),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.small_black_apples, 1, "many places"),
         (exercises.small_black_apples, 256, "one size"),
@@ -99,14 +99,14 @@ def test_right(judge, answer, verdict):
         (exercises.training_images, lambda c: c[~held_out(c)], "one axis"),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.small_black_apples, ...),
         (exercises.shares_of_mixture, lambda matrix: ...),
@@ -114,5 +114,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.training_images, lambda classes: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

@@ -1,4 +1,4 @@
-"""The judges of notebook 02: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 02: right answers are right, plausible wrong ones get their hint."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def loss(images, logits, mean, log_var):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.elbo_from_samples, bound),
         (exercises.gaussian_kl, kl),
@@ -38,14 +38,14 @@ def loss(images, logits, mean, log_var):
         (exercises.repaired_loss, loss),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
     for stub in (..., lambda *inputs: None):
-        assert verdict(judge, stub).startswith("Not answered yet")
+        assert verdict(check, stub).startswith("Not answered yet")
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (
             exercises.elbo_from_samples,
@@ -112,7 +112,7 @@ def test_right(judge, answer, verdict):
         (exercises.gaussian_kl, torch.ones(5, 3), "expected a function"),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said

@@ -1,4 +1,4 @@
-"""The judges of notebook 03: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 03: right answers are right, plausible wrong ones get their hint."""
 
 import math
 
@@ -45,7 +45,7 @@ def with_graph(distortion, kl, beta, budget, eta):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.price_by_hand, 2),
         (exercises.price_by_hand, torch.tensor(2.0)),
@@ -57,12 +57,12 @@ def with_graph(distortion, kl, beta, budget, eta):
         (exercises.constrained_step, step(loss=lambda d, b, r: d + b * (r - 7.0))),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.price_by_hand, 1, "water level"),
         (exercises.price_by_hand, 1.587, "three latents"),
@@ -131,14 +131,14 @@ def test_right(judge, answer, verdict):
         (exercises.constrained_step, with_graph, "graph"),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.price_by_hand, ...),
         (exercises.water_filling, lambda variances, beta, sigma2: ...),
@@ -146,5 +146,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.constrained_step, lambda distortion, kl, beta, budget, eta: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

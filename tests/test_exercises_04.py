@@ -1,4 +1,4 @@
-"""The judges of notebook 04: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 04: right answers are right, plausible wrong ones get their hint."""
 
 import math
 
@@ -79,7 +79,7 @@ def below_zero(printed, latents, dataset_size, batch_size):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.table_total_correlation, right_tc),
         (exercises.table_total_correlation, by_entropies),
@@ -92,12 +92,12 @@ def below_zero(printed, latents, dataset_size, batch_size):
         (exercises.true_total_correlation, lambda *a: torch.tensor(right_range(*a)).double()),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.table_total_correlation, lambda t: -right_tc(t), "sign"),
         (exercises.table_total_correlation, lambda t: right_tc(t) / math.log(2), "nats"),
@@ -169,14 +169,14 @@ def test_right(judge, answer, verdict):
         ),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.table_total_correlation, lambda table: ...),
         (exercises.joint_and_product, lambda log_density, log_weights: None),
@@ -184,5 +184,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.true_total_correlation, lambda printed, latents, dataset_size, batch: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

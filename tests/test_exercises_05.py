@@ -1,4 +1,4 @@
-"""The judges of notebook 05: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 05: right answers are right, plausible wrong ones get their hint."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def with_noise(classes, sizes):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.entropy, right_entropy),
         (exercises.entropy, lambda share: float(torch.special.entr(share).sum())),
@@ -64,12 +64,12 @@ def with_noise(classes, sizes):
         (exercises.blind_spot, lambda c, s: position(c.flip(1), s[::-1])),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.entropy, lambda p: -(p * p.log()).sum(), "NaN"),
         (exercises.entropy, lambda p: -right_entropy(p), "sign"),
@@ -100,14 +100,14 @@ def test_right(judge, answer, verdict):
         (exercises.blind_spot, lambda c, s: position(c, s)[:, 0], "at least 2"),
     ],
 )  # fmt: skip
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.entropy, lambda share: ...),
         (exercises.mutual_information, ...),
@@ -116,5 +116,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.blind_spot, lambda classes, sizes: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

@@ -1,4 +1,4 @@
-"""The judges of notebook 06: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 06: right answers are right, plausible wrong ones get their hint."""
 
 import math
 
@@ -36,7 +36,7 @@ MERGED = [[1, 1], [0, 0]]  # one latent serves all: C = 1
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.row_score, right_row),
         (exercises.both_scores, right_both),
@@ -46,12 +46,12 @@ MERGED = [[1, 1], [0, 0]]  # one latent serves all: C = 1
         (exercises.extremes, [torch.tensor(SPLIT), torch.tensor([[2.0, 3, 0], [0, 0, 1]])]),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.row_score, lambda row: entropy(row[None])[0] / math.log(len(row)), "entropy"),
         (exercises.row_score, lambda row: 1 - entropy(row[None])[0], "in nats"),
@@ -83,14 +83,14 @@ def test_right(judge, answer, verdict):
         (exercises.extremes, ([[1, -1], [0, 2]], MERGED), "negative"),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.row_score, lambda row: ...),
         (exercises.both_scores, lambda importance: None),
@@ -98,5 +98,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.extremes, ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

@@ -1,4 +1,4 @@
-"""The judges of notebook 07: right answers, wrong ones, and stubs."""
+"""The checks of notebook 07: right answers, wrong ones, and stubs."""
 
 import math
 
@@ -57,7 +57,7 @@ def right_turned(mean, variance, rotation):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.paired_interval, right_interval),
         (exercises.wrong_winner, right_winner),
@@ -68,12 +68,12 @@ def right_turned(mean, variance, rotation):
         (exercises.turned_posteriors, right_turned),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.paired_interval, lambda a, b: right_interval(b, a), "sign"),
         (exercises.paired_interval, unpaired, "seed by seed"),
@@ -138,14 +138,14 @@ def test_right(judge, answer, verdict):
         (exercises.turned_posteriors, lambda m, v, r: m @ r.T, "two tensors"),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.paired_interval, lambda first, second: ...),
         (exercises.wrong_winner, lambda better, worse: ...),
@@ -154,5 +154,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.turned_posteriors, lambda mean, variance, rotation: ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

@@ -1,4 +1,4 @@
-"""The judges of notebook 08: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 08: right answers are right, plausible wrong ones get their hint."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def singles(classes, sizes):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.unseen_pairs, right_pairs),
         (exercises.unseen_pairs, lambda c, s: torch.tensor(right_pairs(c, s))),
@@ -53,12 +53,12 @@ def singles(classes, sizes):
         (exercises.after_rotation, " ADD "),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.unseen_pairs, lambda c, s: len(c.unique(dim=0)), "that are there"),
         (exercises.unseen_pairs, lambda c, s: s[0] * s[1] - len(c), "you count rows"),
@@ -85,14 +85,14 @@ def test_right(judge, answer, verdict):
         (exercises.after_rotation, "rotation", "choose one of"),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.unseen_pairs, lambda classes, sizes: ...),
         (exercises.set_latents, lambda z, owner, k, value: None),
@@ -100,5 +100,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.after_rotation, ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

@@ -1,4 +1,4 @@
-"""The judge of the faces in notebook 08: right answers are right, wrong ones get their hint."""
+"""The check of the faces in notebook 08: right answers are right, wrong ones get their hint."""
 
 import pytest
 import torch

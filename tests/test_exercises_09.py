@@ -1,4 +1,4 @@
-"""The judges of notebook 09: right answers are right, plausible wrong ones get their hint."""
+"""The checks of notebook 09: right answers are right, plausible wrong ones get their hint."""
 
 import math
 
@@ -54,7 +54,7 @@ def through_probabilities(q, other):
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer"),
+    ("check", "answer"),
     [
         (exercises.unequal_classes, right_ratio),
         (exercises.unequal_classes, lambda logits, s: logits - math.log(s) + math.log(1 - s)),
@@ -69,12 +69,12 @@ def through_probabilities(q, other):
         (exercises.which_side, ("Over", " under", "UNDER")),
     ],
 )
-def test_right(judge, answer, verdict):
-    assert verdict(judge, answer) == "Right.\n"
+def test_right(check, answer, verdict):
+    assert verdict(check, answer) == "Right.\n"
 
 
 @pytest.mark.parametrize(
-    ("judge", "answer", "hint"),
+    ("check", "answer", "hint"),
     [
         (exercises.unequal_classes, lambda logits, s: logits, "how often q was shown"),
         (
@@ -123,14 +123,14 @@ def test_right(judge, answer, verdict):
         (exercises.which_side, ["above", "under", "under"], '"over" or "under"'),
     ],
 )
-def test_wrong(judge, answer, hint, verdict):
-    said = verdict(judge, answer)
+def test_wrong(check, answer, hint, verdict):
+    said = verdict(check, answer)
     assert said.startswith("Not yet: ")
     assert hint in said
 
 
 @pytest.mark.parametrize(
-    ("judge", "stub"),
+    ("check", "stub"),
     [
         (exercises.unequal_classes, lambda logits, share: ...),
         (exercises.repaired_shuffle, lambda z, generator: None),
@@ -139,5 +139,5 @@ def test_wrong(judge, answer, hint, verdict):
         (exercises.which_side, ...),
     ],
 )
-def test_stub_is_not_answered(judge, stub, verdict):
-    assert verdict(judge, stub).startswith("Not answered yet")
+def test_stub_is_not_answered(check, stub, verdict):
+    assert verdict(check, stub).startswith("Not answered yet")

@@ -1,4 +1,4 @@
-"""The judges behind the students' exercises: one function for each, one module for each notebook.
+"""The checks behind the students' exercises: one function for each, one module for each notebook.
 
 In the notebook: `exercises.gaussian_kl(my_kl)`. It prints "Not answered yet", "Right" or what
 differs, and never the answer. Functions are tried on random input with unequal sizes.

@@ -1,4 +1,4 @@
-"""The judges of notebook 09."""
+"""The checks of notebook 09."""
 
 import math
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from .. import adversaries
-from .verdicts import Wrong, call, compare, judge, refuse, tensor_of, two_of
+from .checking import Wrong, call, check, compare, refuse, tensor_of, two_of
 
 
-@judge
+@check
 def unequal_classes(answer: Any) -> None:
     """log_ratio(logits, share): logits (B,) of a perfect classifier that was shown q with that
     share of all codes -> log q(z) / p(z), (B,)."""
@@ -31,7 +31,7 @@ def unequal_classes(answer: Any) -> None:
         compare(result, right, f"your log ratio for the share {share:g}")
 
 
-@judge
+@check
 def repaired_shuffle(answer: Any) -> None:
     """shuffle(z, generator): (B, J) -> (B, J), every column shuffled on its own."""
     noise = torch.randn(400, 1, generator=torch.Generator().manual_seed(2))
@@ -52,7 +52,7 @@ def repaired_shuffle(answer: Any) -> None:
         raise Wrong("some columns still move together: give each one an order of its own.")
 
 
-@judge
+@check
 def lower_bound(answer: Any) -> None:
     """bound(q_logits, p_logits): (B,), (C,) -> E_q[l] - log E_p[exp(l)], one number."""
     generator = torch.Generator().manual_seed(3)
@@ -76,7 +76,7 @@ def lower_bound(answer: Any) -> None:
         compare(result, right, "your bound")
 
 
-@judge
+@check
 def repaired_losses(answer: Any) -> None:
     """losses(q_logits, product_logits): (B,), (C,) -> (TC estimate, loss of the discriminator)."""
     generator = torch.Generator().manual_seed(8)
@@ -108,7 +108,7 @@ def repaired_losses(answer: Any) -> None:
         compare(loss, right_loss, "your loss")
 
 
-@judge
+@check
 def which_side(answer: Any) -> None:
     """Three situations, in order: "over" or "under" for the discriminator's estimate."""
     if not isinstance(answer, list | tuple) or len(answer) != 3:

@@ -1,24 +1,24 @@
-"""The judges of notebook 03."""
+"""The checks of notebook 03."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .verdicts import (
+from .checking import (
     Wrong,
     call,
+    check,
     choose,
     compare,
     compare_number,
-    judge,
     number_of,
     refuse,
     two_of,
 )
 
 
-@judge
+@check
 def price_by_hand(answer: Any) -> None:
     """Variances 8, 2, 0.5; sigma^2 = 0.5; a budget of ln 4 nats. The multiplier is 2."""
     value = number_of(answer)
@@ -35,7 +35,7 @@ def price_by_hand(answer: Any) -> None:
     compare_number(value, 2.0, 1e-3, "your beta")
 
 
-@judge
+@check
 def water_filling(answer: Any) -> None:
     """water_filling(variances, beta, sigma2) -> what is lost, and the rate, of each direction."""
     generator = torch.Generator().manual_seed(30)
@@ -67,7 +67,7 @@ def water_filling(answer: Any) -> None:
         compare(rates, right_rates, "your rates")
 
 
-@judge
+@check
 def spare_budget(answer: Any) -> None:
     """The constraint is inactive, so the multiplier is 0 and the KL is gone: choice b."""
     hints = {
@@ -78,7 +78,7 @@ def spare_budget(answer: Any) -> None:
     choose(answer, "b", hints)
 
 
-@judge
+@check
 def constrained_step(answer: Any) -> None:
     """constrained_step(distortion, kl, beta, budget, eta) -> the loss, and the next beta."""
     generator = torch.Generator().manual_seed(32)

@@ -1,4 +1,4 @@
-"""The judges of notebook 07."""
+"""The checks of notebook 07."""
 
 import functools
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from .verdicts import Wrong, call, compare, compare_number, judge, number_of, refuse, two_of
+from .checking import Wrong, call, check, compare, compare_number, number_of, refuse, two_of
 
 
 def _scores(*shape: int, seed: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def _scores(*shape: int, seed: int) -> np.ndarray:
     return table
 
 
-@judge
+@check
 def paired_interval(answer: Any) -> None:
     """paired_interval(first (S,), second (S,)) -> mean difference, half of its 95% interval."""
     for seeds in (3, 5, 9):
@@ -72,7 +72,7 @@ def paired_interval(answer: Any) -> None:
         compare_number(half, right, 1e-6, f"for {seeds} seeds, your half width")
 
 
-@judge
+@check
 def wrong_winner(answer: Any) -> None:
     """wrong_winner(better (S,), worse (T,)) -> share of all pairs in which `worse` scores more."""
     for sizes in ((5, 5), (4, 7), (6, 3)):
@@ -89,7 +89,7 @@ def wrong_winner(answer: Any) -> None:
         compare_number(value, right, 1e-9, f"for {sizes[0]} and {sizes[1]} seeds, your share")
 
 
-@judge
+@check
 def shares(answer: Any) -> None:
     """shares(scores (O, B, S)) -> (4,): objective, beta, both together, seed; they sum to 1."""
     for sizes in ((2, 5, 5), (3, 4, 6)):
@@ -118,7 +118,7 @@ def _parts_of_variance(scores: np.ndarray) -> np.ndarray:
     return np.array([(part**2).mean() for part in (objective, beta, together, within)])
 
 
-@judge
+@check
 def rank_agreement(answer: Any) -> None:
     """rank_agreement(a (M,), b (M,)) -> Spearman's rank correlation; no ties."""
     for models in (6, 11, 20):
@@ -142,7 +142,7 @@ def rank_agreement(answer: Any) -> None:
         compare_number(value, right, 1e-6, f"for {models} models, your agreement")
 
 
-@judge
+@check
 def turned_posteriors(answer: Any) -> None:
     """turned(mean (N, J), variance (N, J), rotation (J, J)) -> both for z' = rotation @ z."""
     generator = torch.Generator().manual_seed(75)

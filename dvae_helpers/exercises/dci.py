@@ -1,4 +1,4 @@
-"""The judges of notebook 06."""
+"""The checks of notebook 06."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .. import importances
-from .verdicts import Wrong, call, compare_number, judge, number_of, refuse, two_of
+from .checking import Wrong, call, check, compare_number, number_of, refuse, two_of
 
 
 def _one_less_entropy(table: Tensor, base: float) -> Tensor:
@@ -17,7 +17,7 @@ def _one_less_entropy(table: Tensor, base: float) -> Tensor:
     return torch.where(table.sum(1) > 0, score, 0.0)
 
 
-@judge
+@check
 def row_score(answer: Any) -> None:
     """row_score(row (K,)) -> D_j of the importances of one latent, not yet shares."""
     generator = torch.Generator().manual_seed(61)
@@ -41,7 +41,7 @@ def row_score(answer: Any) -> None:
         compare_number(value, right, 1e-6, f"for {columns} factors, your score")
 
 
-@judge
+@check
 def both_scores(answer: Any) -> None:
     """both_scores(importance (J, K)) -> (D, C); some latents may be dead."""
     generator = torch.Generator().manual_seed(62)
@@ -97,7 +97,7 @@ def _one_dead_latent(generator: torch.Generator, latents: int, factors: int) -> 
     return table
 
 
-@judge
+@check
 def normalised_error(answer: Any) -> None:
     """normalised_error(predicted (n,), target (n,), guess) -> RMSE over the RMSE of the guess."""
     generator = torch.Generator().manual_seed(63)
@@ -127,7 +127,7 @@ def normalised_error(answer: Any) -> None:
         compare_number(value, float(ratio.sqrt()), 1e-6, "your error")
 
 
-@judge
+@check
 def extremes(answer: Any) -> None:
     """Two tables of importances (J, K): D = 1 with C below 0.7; then C = 1 with D below 0.7."""
     try:

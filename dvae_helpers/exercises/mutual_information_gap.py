@@ -1,4 +1,4 @@
-"""The judges of notebook 05."""
+"""The checks of notebook 05."""
 
 import math
 from typing import Any
@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from .. import information
-from .verdicts import Wrong, call, compare_number, judge, number_of, refuse, tensor_of
+from .checking import Wrong, call, check, compare_number, number_of, refuse, tensor_of
 
 
-@judge
+@check
 def entropy(answer: Any) -> None:
     """entropy(share (V,)) -> H in nats; shares may be 0."""
     for share in ([0.5, 0.5], [0.7, 0.2, 0.1], [0.0, 0.25, 0.75], [0.1, 0.0, 0.3, 0.4, 0.2]):
@@ -28,7 +28,7 @@ def entropy(answer: Any) -> None:
         compare_number(value, right, 1e-6, f"{example}, your entropy")
 
 
-@judge
+@check
 def mutual_information(answer: Any) -> None:
     """mutual_information(counts (V, B)) -> I between row and column, in nats."""
     generator = torch.Generator().manual_seed(51)
@@ -54,7 +54,7 @@ def mutual_information(answer: Any) -> None:
         compare_number(value, right, 1e-6, what)
 
 
-@judge
+@check
 def gap(answer: Any) -> None:
     """gap(information (K, J), entropy (K,)) -> MIG."""
     generator = torch.Generator().manual_seed(52)
@@ -106,7 +106,7 @@ def _known(codes: Tensor, classes: Tensor, width: float) -> tuple[Tensor, float]
     return found.information / found.entropy[:, None], found.score
 
 
-@judge
+@check
 def why_the_gap(answer: Any) -> None:
     """spoiled(code (N, 2)) -> (N, J): best information above 0.9, but MIG below 0.1."""
     for sizes in ((5, 8), (7, 4)):
@@ -127,7 +127,7 @@ def why_the_gap(answer: Any) -> None:
             )
 
 
-@judge
+@check
 def blind_spot(answer: Any) -> None:
     """two_in_one(classes (N, 2), sizes) -> (N, J): MIG above 0.95, with one latent for both."""
     for sizes in ((5, 8), (7, 4)):

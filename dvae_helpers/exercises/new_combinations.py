@@ -1,14 +1,14 @@
-"""The judges of notebook 08."""
+"""The checks of notebook 08."""
 
 import math
 from typing import Any
 
 import torch
 
-from .verdicts import call, choose, compare, compare_number, judge, number_of, refuse, unchanged
+from .checking import call, check, choose, compare, compare_number, number_of, refuse, unchanged
 
 
-@judge
+@check
 def unseen_pairs(answer: Any) -> None:
     """unseen_pairs(classes (N, 2), sizes) -> how many pairs of values are in no row."""
     generator = torch.Generator().manual_seed(81)
@@ -33,7 +33,7 @@ def unseen_pairs(answer: Any) -> None:
         compare_number(value, right, 0, f"{example}, your number of unseen pairs")
 
 
-@judge
+@check
 def set_latents(answer: Any) -> None:
     """set_latents(z (B, J), owner (J,), k, value (J,)) -> (B, J): latents of factor k replaced."""
     generator = torch.Generator().manual_seed(82)
@@ -59,7 +59,7 @@ def set_latents(answer: Any) -> None:
         compare(result, right, "your code", 1e-6)
 
 
-@judge
+@check
 def all_right(answer: Any) -> None:
     """all_right(said (B, K), wanted (B, K)) -> the share of rows in which everything is right."""
     generator = torch.Generator().manual_seed(83)
@@ -86,7 +86,7 @@ def all_right(answer: Any) -> None:
         compare_number(value, right, 1e-6, "your share")
 
 
-@judge
+@check
 def after_rotation(answer: Any) -> None:
     """Which draw is unchanged if the code is rotated, and the decoder turns it back."""
     hints = {
@@ -97,7 +97,7 @@ def after_rotation(answer: Any) -> None:
     choose(answer, "add", hints)
 
 
-@judge
+@check
 def attribute_direction(answer: Any) -> None:
     """attribute_direction(codes, labels) -> (J,): the mean code with the label, less the others'.
 

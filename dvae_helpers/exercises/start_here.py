@@ -1,16 +1,16 @@
-"""The judges of notebook 00."""
+"""The checks of notebook 00."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .verdicts import (
+from .checking import (
     Wrong,
     call,
+    check,
     compare,
     compare_number,
-    judge,
     number_of,
     refuse,
     tensor_of,
@@ -19,7 +19,7 @@ from .verdicts import (
 )
 
 
-@judge
+@check
 def grid_size(answer: Any) -> None:
     """How many icons there are with 3 shapes, 4 colours and 5 sizes."""
     icons, right = number_of(answer), 3 * 4 * 5
@@ -33,7 +33,7 @@ def grid_size(answer: Any) -> None:
     compare_number(icons, right, 0, "your number of icons")
 
 
-@judge
+@check
 def position(answer: Any) -> None:
     """position(classes, sizes) -> int: the number of a combination; the last factor is fastest."""
     generator = torch.Generator().manual_seed(4)
@@ -67,7 +67,7 @@ def _row_major(classes: list[int], sizes: list[int]) -> int:
     return number
 
 
-@judge
+@check
 def move_one(answer: Any) -> None:
     """move_one(decode, z, j, value): the image (C, H, W) of code z (J,) with z_j set to value."""
     generator = torch.Generator().manual_seed(5)
@@ -102,7 +102,7 @@ def move_one(answer: Any) -> None:
         compare(result, right, "your image")
 
 
-@judge
+@check
 def unused_latents(answer: Any) -> None:
     """unused_latents(mean, limit=0.1): the latents whose mean (N, J) spreads by less than limit."""
     generator = torch.Generator().manual_seed(6)

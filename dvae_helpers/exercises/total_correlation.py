@@ -1,4 +1,4 @@
-"""The judges of notebook 04."""
+"""The checks of notebook 04."""
 
 import math
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import torch
 
 from .. import estimators
-from .verdicts import (
+from .checking import (
     Wrong,
     call,
+    check,
     compare,
     compare_number,
-    judge,
     number_of,
     refuse,
     tensor_of,
@@ -19,7 +19,7 @@ from .verdicts import (
 )
 
 
-@judge
+@check
 def table_total_correlation(answer: Any) -> None:
     """total_correlation(table): KL from a joint table (R, C) to the product of its margins."""
     generator = torch.Generator().manual_seed(40)
@@ -44,7 +44,7 @@ def table_total_correlation(answer: Any) -> None:
         compare_number(value, float(right), 1e-6, what)
 
 
-@judge
+@check
 def joint_and_product(answer: Any) -> None:
     """log densities (B, M, J), log weights (B, M) -> log q(z_i), log prod_j q(z_ij), both (B,)."""
     generator = torch.Generator().manual_seed(41)
@@ -88,7 +88,7 @@ def joint_and_product(answer: Any) -> None:
         compare(product, right_product, "the log of the product")
 
 
-@judge
+@check
 def repaired_weights(answer: Any) -> None:
     """stratified(batch_size, dataset_size) -> log weights (B, B)."""
     for batch, dataset in ((6, 40), (3, 5), (9, 9), (2, 7), (16, 500)):
@@ -120,7 +120,7 @@ def repaired_weights(answer: Any) -> None:
             )
 
 
-@judge
+@check
 def true_total_correlation(answer: Any) -> None:
     """(printed TC, J, N, batch size) -> the range (low, high) in which the true TC lies."""
     for printed, latents, dataset, batch in (

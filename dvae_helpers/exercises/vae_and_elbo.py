@@ -1,4 +1,4 @@
-"""The judges of notebook 02."""
+"""The checks of notebook 02."""
 
 import itertools
 import math
@@ -8,10 +8,10 @@ import torch
 from torch.nn import functional as F
 
 from .. import estimators
-from .verdicts import Wrong, call, compare, compare_number, judge, refuse
+from .checking import Wrong, call, check, compare, compare_number, refuse
 
 
-@judge
+@check
 def elbo_from_samples(answer: Any) -> None:
     """log p(x, z) and log q(z|x), both (B, S) -> the ELBO of each image (B,)."""
     generator = torch.Generator().manual_seed(2)
@@ -33,7 +33,7 @@ def elbo_from_samples(answer: Any) -> None:
     compare(result, right, "your ELBO")
 
 
-@judge
+@check
 def gaussian_kl(answer: Any) -> None:
     """KL(N(mean, exp(log_var)) || N(0, 1)) of each latent of each image."""
     generator = torch.Generator().manual_seed(3)
@@ -51,7 +51,7 @@ def gaussian_kl(answer: Any) -> None:
     compare(result, right, "your KL")
 
 
-@judge
+@check
 def reparameterise(answer: Any) -> None:
     """Codes mean + s noise, and their gradients."""
     generator = torch.Generator().manual_seed(4)
@@ -77,7 +77,7 @@ def reparameterise(answer: Any) -> None:
     compare(found[1], wanted[1], "the gradient with respect to log_var")
 
 
-@judge
+@check
 def paper_beta(answer: Any) -> None:
     """The beta that a weight is when both parts are summed."""
     for weight, pixels, latents in ((1.0, 1024, 6), (0.003, 4096, 10), (2.5, 12288, 32)):
@@ -94,7 +94,7 @@ def paper_beta(answer: Any) -> None:
             compare_number(result, right, 1e-6 * right, what)
 
 
-@judge
+@check
 def repaired_loss(answer: Any) -> None:
     """Minus the ELBO, nats per image, from what the two networks gave."""
     generator = torch.Generator().manual_seed(5)

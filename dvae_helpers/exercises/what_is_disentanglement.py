@@ -1,16 +1,16 @@
-"""The judges of notebook 01."""
+"""The checks of notebook 01."""
 
 from typing import Any
 
 import torch
 
 from .. import fruits
-from .verdicts import (
+from .checking import (
     Wrong,
     call,
+    check,
     compare,
     compare_number,
-    judge,
     number_of,
     refuse,
     tensor_of,
@@ -20,7 +20,7 @@ from .verdicts import (
 )
 
 
-@judge
+@check
 def small_black_apples(answer: Any) -> None:
     """How many pictures of the fruits show a tiny or small black apple."""
     pictures, sizes = number_of(answer), fruits.FACTORS.sizes
@@ -41,7 +41,7 @@ def small_black_apples(answer: Any) -> None:
     compare_number(pictures, right, 0, "your number of pictures")
 
 
-@judge
+@check
 def shares_of_mixture(answer: Any) -> None:
     """shares_of_mixture(matrix) -> (K, J): shares of z = matrix @ g, factors g independent."""
     generator = torch.Generator().manual_seed(11)
@@ -65,7 +65,7 @@ def shares_of_mixture(answer: Any) -> None:
         compare(result, right, "your table")
 
 
-@judge
+@check
 def centre(answer: Any) -> None:
     """centre(image) -> (column, row): the mean place of the light in an image (H, W)."""
     generator = torch.Generator().manual_seed(12)
@@ -102,7 +102,7 @@ def centre(answer: Any) -> None:
             )
 
 
-@judge
+@check
 def training_images(answer: Any) -> None:
     """training_images(classes): rows that are no tiny or small black apple, as numbers."""
     generator = torch.Generator().manual_seed(13)

@@ -1,4 +1,4 @@
-"""An independent judge: it says what kind, colour, size and place of fruit a drawing shows."""
+"""The referee, a classifier: what kind, colour, size and place of fruit a drawing shows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def network(sizes: Sequence[int]) -> nn.Sequential:
 
 
 def split(count: int) -> tuple[Tensor, Tensor]:
-    """Image numbers that the judge learns from, four fifths, and those that test it."""
+    """Image numbers that the referee learns from, four fifths, and those that test it."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     return order[count // 5 :], order[: count // 5]
 
@@ -36,27 +36,27 @@ def train(data: ImageSet, steps: int = 3000) -> nn.Sequential:
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        judge = network(data.factors.sizes)
-    optimiser = torch.optim.Adam(judge.parameters(), lr=1e-3)
+        referee = network(data.factors.sizes)
+    optimiser = torch.optim.Adam(referee.parameters(), lr=1e-3)
     known, _ = split(len(data))
-    for _ in tqdm(range(steps), desc="judge", unit="step"):
+    for _ in tqdm(range(steps), desc="referee", unit="step"):
         index = known[torch.randint(len(known), (64,), generator=generator)]
         images = data.images(index)
         images[::2] = F.avg_pool2d(images[::2], 3, 1, 1, count_include_pad=False)
         images += 0.03 * torch.randn(images.shape, generator=generator)
-        scores = judge(images).split(data.factors.sizes, 1)
+        scores = referee(images).split(data.factors.sizes, 1)
         right = data.classes(index).unbind(1)
         loss = sum(F.cross_entropy(*pair) for pair in zip(scores, right, strict=True))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return judge.eval()
+    return referee.eval()
 
 
 @torch.no_grad()
-def verdicts(judge: nn.Sequential, images: Tensor, sizes: Sequence[int]) -> Tensor:
-    """What the judge sees: images (B, C, H, W) -> factor values (B, K)."""
-    parts = [judge(part).split(list(sizes), 1) for part in images.split(1024)]
+def classify(referee: nn.Sequential, images: Tensor, sizes: Sequence[int]) -> Tensor:
+    """What the referee sees: images (B, C, H, W) -> factor values (B, K)."""
+    parts = [referee(part).split(list(sizes), 1) for part in images.split(1024)]
     return torch.cat([torch.stack([s.argmax(1) for s in scores], 1) for scores in parts])
 
 
@@ -67,31 +67,31 @@ def nearest(images: Tensor, data: ImageSet) -> Tensor:
 
 
 def path() -> Path:
-    return data_folder() / "judges" / f"small_fruits{zoo.SUFFIX}"
+    return data_folder() / "referees" / f"small_fruits{zoo.SUFFIX}"
 
 
 def load() -> nn.Sequential:
-    """The shipped judge; its accuracy on test images is in `zoo.read(path())[1]`.
+    """The shipped referee; its accuracy on test images is in `zoo.read(path())[1]`.
 
     Raises zoo.DamagedFile if the file is not whole, or holds something else.
     """
     tensors, _ = zoo.read(path())
-    judge = network(datasets.load("small_fruits").factors.sizes)
+    referee = network(datasets.load("small_fruits").factors.sizes)
     try:
-        judge.load_state_dict({key: value.float() for key, value in tensors.items()})
+        referee.load_state_dict({key: value.float() for key, value in tensors.items()})
     except RuntimeError as error:
         raise zoo.DamagedFile(
-            f"{path()} does not hold the judge: {error}. Fetch it again (git checkout data)."
+            f"{path()} does not hold the referee: {error}. Fetch it again (git checkout data)."
         ) from error
-    return judge.eval()
+    return referee.eval()
 
 
-def save(judge: nn.Sequential, data: ImageSet) -> dict[str, float]:
-    """Writes the judge with its accuracy on test images, in percent: each factor, all three."""
+def save(referee: nn.Sequential, data: ImageSet) -> dict[str, float]:
+    """Writes the referee with its accuracy on test images, in percent: each factor, all three."""
     _, test = split(len(data))
-    judge = judge.half().float()  # as it will be read
+    referee = referee.half().float()  # as it will be read
     classes = data.classes(test)
-    said = verdicts(judge, data.images(test), data.factors.sizes)
+    said = classify(referee, data.images(test), data.factors.sizes)
     right = (said == classes).float()
     accuracy = dict(zip(data.factors.names, right.mean(0).tolist(), strict=True))
     accuracy["named"] = float(right[:, :NAMED].all(1).float().mean())
@@ -99,20 +99,20 @@ def save(judge: nn.Sequential, data: ImageSet) -> dict[str, float]:
         rows = right[held_out(classes, design), :NAMED]
         accuracy[f"named, held out, {design}"] = float(rows.all(1).float().mean())
     accuracy = {name: round(100 * value, 2) for name, value in accuracy.items()}
-    weights = {key: value.half() for key, value in judge.state_dict().items()}
+    weights = {key: value.half() for key, value in referee.state_dict().items()}
     zoo.write(path(), weights, {"accuracy": accuracy, "test images": len(test)})
     return accuracy
 
 
-def marks(drawn: Tensor, wanted: Tensor, design: str, judge: nn.Sequential) -> dict[str, float]:
-    """The share of drawings in which the judge sees what was wanted, (B, 3), by factor.
+def marks(drawn: Tensor, wanted: Tensor, design: str, referee: nn.Sequential) -> dict[str, float]:
+    """The share of drawings in which the referee sees what was wanted, (B, 3), by factor.
 
     named: kind, colour and size all right. nearest: the nearest of all 120 images in the middle,
     held-out ones too, is the wanted one. copied: it is one of the training set.
     """
     every = middle_fruits()
     sizes = datasets.load("small_fruits").factors.sizes
-    right = (verdicts(judge, drawn, sizes)[:, :NAMED] == wanted).double()
+    right = (classify(referee, drawn, sizes)[:, :NAMED] == wanted).double()
     near = every.classes(nearest(drawn, every))
     result = {"named": right.prod(1).mean()}
     result |= {name: right[:, k].mean() for k, name in enumerate(every.factors.names)}

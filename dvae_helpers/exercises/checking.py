@@ -1,4 +1,4 @@
-"""What all judges share: how an answer is asked for and compared, and how the verdict is said."""
+"""What all checks share: how an answer is asked for, compared, and spoken about."""
 
 import functools
 import math
@@ -17,23 +17,23 @@ class Unanswered(Exception):
     """The stub is still there."""
 
 
-def judge(check: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Turns a check that raises into one that prints its verdict."""
+def check(examine: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Turns a function that raises Wrong into a check that prints what it found."""
 
-    @functools.wraps(check)
-    def verdict(answer: Any) -> None:
+    @functools.wraps(examine)
+    def checked(answer: Any) -> None:
         try:
-            check(_answered(answer))
+            examine(_answered(answer))
         except Unanswered:
             print("Not answered yet: put your answer where the ... is, then run both cells again.")
         except Wrong as wrong:
             print(f"Not yet: {wrong}")
-        except Exception as error:  # whatever the student's code raises is part of the verdict
+        except Exception as error:  # whatever the student's code raises is part of the answer
             print(f"Not yet: your code stopped with {type(error).__name__}: {error}")
         else:
             print("Right.")
 
-    return verdict
+    return checked
 
 
 def _answered(result: Any) -> Any:
