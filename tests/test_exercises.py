@@ -46,3 +46,20 @@ def test_an_answer_of_no_use_is_named(check, answer, said, verdict):
 
 def test_half_an_answer_is_not_answered_yet(verdict):
     assert verdict(exercises.both_scores, lambda table: (0.5, ...)).startswith("Not answered yet")
+
+
+def test_a_crash_names_the_lines_of_the_student_and_no_others(verdict):
+    def inner(row):
+        return row.sum() @ row
+
+    def answer(table):
+        return inner(torch.as_tensor(table)[0]), 0.5
+
+    said = verdict(exercises.both_scores, answer).splitlines()
+    assert said[0].startswith("Not yet: your code stopped with RuntimeError: ")
+    assert [line.split(":", 1)[1].strip() for line in said[1:]] == [
+        "return inner(torch.as_tensor(table)[0]), 0.5",
+        "return row.sum() @ row",
+    ]
+    assert "in answer" in said[1]
+    assert "line " in said[1]

@@ -2,7 +2,10 @@
 
 import functools
 import math
+import sysconfig
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,10 +33,22 @@ def check(examine: Callable[[Any], None]) -> Callable[[Any], None]:
             print(f"Not yet: {wrong}")
         except Exception as error:  # whatever the student's code raises is part of the answer
             print(f"Not yet: your code stopped with {type(error).__name__}: {error}")
+            print(_where(error), end="")
         else:
             print("Right.")
 
     return checked
+
+
+def _where(error: Exception) -> str:
+    """The lines at which the student's own code stood, the outermost first."""
+    own = Path(__file__).parents[1]
+    others = [own, *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib"))]
+    text = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not any(folder in Path(frame.filename).parents for folder in others):
+            text += f"  line {frame.lineno}, in {frame.name}:  {frame.line}\n"
+    return text
 
 
 def _answered(result: Any) -> Any:
