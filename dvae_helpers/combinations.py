@@ -73,18 +73,27 @@ def labels_code(classes: Tensor) -> Tensor:
     return torch.cat((F.one_hot(kind, 4), F.one_hot(colour, 6), size[:, None] / 2 - 1), 1).float()
 
 
-def small_model(data: ImageSet, latents: int, seed: int = 0) -> VAE:
-    """An untrained dense VAE with a calm start: codes near the prior, the average image drawn.
+def small_model(
+    data: ImageSet,
+    latents: int,
+    seed: int = 0,
+    hidden: int = 64,
+    blocks: tuple[int, int] | None = None,
+) -> VAE:
+    """An untrained VAE with a calm start: codes near the prior, the average image drawn.
 
     Gaussian with sigma = 0.1, since the images are not binary. With the usual start the first
     hundreds of steps go into the bright background.
+    blocks: with it, a layered model: so many latents for the shape, so many for the colour.
     """
-    model = VAE(data.shape, latents, "dense", 64, "gaussian", 0.1, seed)
-    last, average = model.decoder[-2], data.images(torch.arange(len(data))).mean(0)
+    architecture = "dense" if blocks is None else "layered"
+    model = VAE(data.shape, latents, architecture, hidden, "gaussian", 0.1, seed, blocks)
+    average = data.images(torch.arange(len(data))).mean(0).flatten()
+    last = model.decoder[-2] if blocks is None else model.decoder.shape[-1]
     with torch.no_grad():
         model.encoder[-1].weight *= 0.1
         last.weight *= 0.1
-        last.bias.copy_(average.flatten())
+        last.bias[-len(average) :] = average  # a layered decoder draws its mask first
     return model
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .datasets import ImageSet
 
-ARCHITECTURES = ("conv", "dense")
+ARCHITECTURES = ("conv", "dense", "layered")
 LIKELIHOODS = ("bernoulli", "gaussian")
 
 
@@ -21,7 +21,10 @@ class VAE(nn.Module):
     latents: J.
     architecture: "conv" (Burgess et al., 2018: 4x4 kernels, stride 2, 32 channels, two layers
         of `hidden` = 256) or "dense" (Chen et al., 2018: two ReLU layers of `hidden` = 1200 in
-        the encoder, three tanh layers in the decoder).
+        the encoder, three tanh layers in the decoder) or "layered" (the same encoder; the decoder
+        is a `LayeredDecoder`, which has to be told its `blocks`).
+    blocks: of "layered" alone: how many of the latents, the first ones, are the shape's, and how
+        many, the last ones, the colour's.
     likelihood: "bernoulli": the decoder gives logits; "gaussian": it gives the mean, and the
         standard deviation of every pixel is `noise`.
     seed: of the random initial weights; the same seed gives the same weights.
@@ -36,6 +39,7 @@ class VAE(nn.Module):
         likelihood: str = "bernoulli",
         noise: float = 0.1,
         seed: int = 0,
+        blocks: tuple[int, int] | None = None,
     ):
         super().__init__()
         image_shape = tuple(image_shape)
@@ -49,6 +53,16 @@ class VAE(nn.Module):
             raise ValueError(f"latents is {latents}; a VAE needs at least 1.")
         if not noise > 0:
             raise ValueError(f"noise is {noise}; a standard deviation must be positive.")
+        if (architecture == "layered") != (blocks is not None):
+            raise ValueError(
+                f"architecture is {architecture!r} and blocks {blocks!r}; a layered model, and no "
+                "other, needs two numbers of latents, as blocks=(5, 3)."
+            )
+        if blocks is not None and (len(blocks) != 2 or min(blocks) < 1 or sum(blocks) != latents):
+            raise ValueError(
+                f"blocks is {tuple(blocks)}; expected two numbers, at least 1 each, with the sum "
+                f"latents = {latents}."
+            )
         if hidden is None:
             hidden = 256 if architecture == "conv" else 1200
         self.config = {
@@ -59,13 +73,17 @@ class VAE(nn.Module):
             "likelihood": likelihood,
             "noise": noise,
         }
+        if blocks is not None:
+            self.config["blocks"] = list(blocks)
         self.image_shape, self.latents = image_shape, latents
         self.likelihood, self.noise = likelihood, noise
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             build = _conv if architecture == "conv" else _dense
             self.encoder, self.decoder = build(image_shape, latents, hidden)
-            if architecture == "dense":
+            if blocks is not None:
+                self.decoder = LayeredDecoder(image_shape, blocks, hidden)
+            if architecture != "conv":
                 self.apply(_keep_scale)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,6 +111,29 @@ class VAE(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+
+class LayeredDecoder(nn.Module):
+    """image = base(a) + mask(a) * colour(b), with a and b the two blocks of the code.
+
+    The first block knows where things are, the second one colours them: every colour that was
+    learnt on one shape is there for all others. z: (B, J) -> (B, C, H, W).
+    """
+
+    def __init__(self, shape: tuple[int, int, int], blocks: tuple[int, int], hidden: int):
+        super().__init__()
+        channels, height, width = shape
+        self.blocks = tuple(blocks)
+        drawn = (channels + 1) * height * width
+        self.shape = nn.Sequential(*_layers([blocks[0], hidden, hidden, drawn], nn.Tanh))
+        self.colour = nn.Sequential(*_layers([blocks[1], 32, channels], nn.Tanh))
+        self.unflatten = nn.Unflatten(1, (channels + 1, height, width))
+
+    def forward(self, z: Tensor) -> Tensor:
+        a, b = z.split(self.blocks, 1)
+        drawn = self.unflatten(self.shape(a))
+        mask, base = drawn[:, :1], drawn[:, 1:]
+        return base + mask * self.colour(b)[:, :, None, None]
 
 
 def sample(mean: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:

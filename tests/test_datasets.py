@@ -378,6 +378,7 @@ class TestLoad:
     def test_every_name_is_listed(self):
         assert set(datasets.NAMES) == {
             "small_sprites",
+            "small_ellipses",
             "sprites",
             "fruits",
             "small_fruits",
@@ -464,6 +465,25 @@ class TestDownload:
         datasets.load("small_sprites")
         datasets.load("dsprites", path=as_file(tmp_path / "own.npz", **dsprites_arrays()))
         assert network == []
+
+
+def test_small_ellipses_are_averages_of_sprites():
+    data = datasets.load("small_ellipses")
+    assert data.factors.names == ("scale", "x", "y")
+    assert (len(data), data.shape) == (6 * 16 * 8, (1, 16, 16))
+    scale, x, y = data.classes(torch.tensor([433]))[0].tolist()
+    sprite = sprites.render(torch.tensor([[1, scale, 0, 2 * x, 8 + 2 * y]]))[0].float()
+    wanted = torch.tensor(
+        [
+            [float(sprite[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].mean()) for j in range(16)]
+            for i in range(16)
+        ]
+    )
+    torch.testing.assert_close(
+        data.images(torch.tensor([433]))[0, 0], wanted, atol=0.51 / 255, rtol=0
+    )
+    assert len(data.pixels.flatten(1).unique(dim=0)) == len(data)
+    assert ((data.pixels > 0) & (data.pixels < 255)).any()  # grey
 
 
 def test_damaged_files_leave_no_open_handles(tmp_path):
