@@ -39,6 +39,7 @@ class Pass:
     generator: torch.Generator | None = None  # of everything random in the step
     discriminator: Callable[[], Discriminator] | None = None  # for adversarial objectives
     second: Callable[[], Tensor] | None = None  # codes (B, J) of another batch, without gradient
+    paired: bool = False
 
     @cached_property
     def distortion(self) -> Tensor:
@@ -64,8 +65,14 @@ class Pass:
     def split(self, estimator: str) -> Decomposition:
         """The rate in three parts, by an estimator of that name."""
         whole = self.whole() if estimator == "exact" and self.whole is not None else None
+        first = slice(len(self.z) // 2 if self.paired else None)
         return batch_decomposition(
-            self.z, self.mean, self.log_var, self.dataset_size, estimator, whole
+            self.z[first],
+            self.mean[first],
+            self.log_var[first],
+            self.dataset_size,
+            estimator,
+            whole,
         )
 
 
@@ -109,6 +116,7 @@ def forward(
     memory: dict[str, Tensor] | None = None,
     discriminator: Callable[[], Discriminator] | None = None,
     second: Callable[[], Tensor] | None = None,
+    join: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
 ) -> Pass:
     """Encodes images, draws z ~ q(z|x) with the generator, decodes.
 
@@ -119,6 +127,8 @@ def forward(
     """
     with autocast or contextlib.nullcontext():
         mean, log_var = model.encode(images)
+    if join is not None:
+        mean, log_var = join(mean, log_var)
     z = sample(mean, log_var, generator)
     with autocast or contextlib.nullcontext():
         out = model.decode(z)
@@ -137,6 +147,7 @@ def forward(
         generator,
         discriminator,
         second,
+        join is not None,
     )
 
 

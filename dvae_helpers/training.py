@@ -74,6 +74,7 @@ def fit(
     log_every: int = 50,
     progress: bool = True,
     discriminator: Discriminator | None = None,
+    pairs: "Pairs | None" = None,
 ) -> History:
     """Trains `model` in place with Adam and gives the history of its terms.
 
@@ -105,6 +106,7 @@ def fit(
     if device.type == "cpu":
         keep_freed_memory()
     run = _Run(model, data, objective, batch_size, seed, learning_rate, precision, discriminator)
+    run.pairs = pairs
     checkpoint = Path(checkpoint) if checkpoint is not None else None
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
@@ -350,9 +352,14 @@ class _Run:
 
     def advance(self) -> Terms:
         """One step of the optimiser."""
+        index, join = self.next_index(), None
+        if getattr(self, "pairs", None) is not None:
+            partner, known = self.pairs.partners(index, self.noise)
+            index = torch.cat((index, partner))
+            join = functools.partial(self.pairs.join, changed=known)
         out = forward(
             self.model,
-            self.data.images(self.next_index()).to(self.model.device),
+            self.data.images(index).to(self.model.device),
             len(self.data),
             self.noise,
             self.step,
@@ -361,6 +368,7 @@ class _Run:
             self.memory,
             self._ask_discriminator,
             self._second,
+            join,
         )
         terms = self.terms(out)
         self.optimiser.zero_grad(set_to_none=True)
