@@ -207,3 +207,30 @@ def drawings(model: VAE, design: str, wanted: Tensor, donors: Tensor) -> dict[st
         "add effects": model.pictures(move_codes(codes, donors, wanted, parts)),
         "reconstruct": model.pictures(target),
     }
+
+
+def set_blocks(
+    mean: Tensor,
+    classes: Tensor,
+    wanted: Tensor,
+    groups: Sequence[Sequence[int]],
+    latents: Sequence[int],
+) -> Tensor:
+    """Codes put together from blocks: each block as the seen images with its wanted values have it.
+
+    mean (N, J), classes (N, K): of the images that the model was trained on. wanted: (B, K).
+    groups: the factors of each block; latents: its size. Block by block, the code is the mean over
+    the seen images whose factors of that group have the wanted values. -> (B, J).
+
+    Raises ValueError if the wanted values of one group were never seen together.
+    """
+    blocks = []
+    for group, block in zip(groups, mean.split(list(latents), 1), strict=True):
+        match = (classes[:, group] == wanted[:, None, group]).all(2).to(mean.dtype)  # (B, N)
+        if not match.any(1).all():
+            raise ValueError(
+                f"Factors {tuple(group)} have wanted values that were never seen together; "
+                "put them into groups of their own."
+            )
+        blocks.append(match @ block / match.sum(1, keepdim=True))
+    return torch.cat(blocks, 1)

@@ -22,6 +22,7 @@ from .datasets import ImageSet
 from .files import write_csv
 from .models import VAE, Stacked, sample
 from .objectives import Pass, Terms, beta_vae, forward
+from .pairs import Pairs
 
 Objective = Callable[[Pass], Terms]
 
@@ -74,7 +75,7 @@ def fit(
     log_every: int = 50,
     progress: bool = True,
     discriminator: Discriminator | None = None,
-    pairs: "Pairs | None" = None,
+    pairs: Pairs | None = None,
 ) -> History:
     """Trains `model` in place with Adam and gives the history of its terms.
 

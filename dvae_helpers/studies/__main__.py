@@ -1,0 +1,31 @@
+"""`python -m dvae_helpers.studies NAME`: makes again what a study ships."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from . import fruit_pairs
+
+STUDIES = {"fruit_pairs": fruit_pairs}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m dvae_helpers.studies", description=__doc__)
+    parser.add_argument("name", choices=STUDIES)
+    parser.add_argument("--out", help="folder of the finished runs (default: runs/NAME)")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    if options.seeds < 1:
+        parser.error(f"--seeds is {options.seeds}; expected 1 or more.")
+    torch.set_num_threads(1)
+    try:
+        STUDIES[options.name].ship(Path(options.out or f"runs/{options.name}"), options.seeds)
+    except ValueError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
