@@ -87,7 +87,7 @@ def small_model(
     blocks: with it, a layered model: so many latents for the shape, so many for the colour.
     """
     architecture = "dense" if blocks is None else "layered"
-    model = VAE(data.shape, latents, architecture, hidden, "gaussian", 0.1, seed, blocks)
+    model = VAE(data.shape, latents, architecture, hidden, "gaussian", 0.1, seed, blocks=blocks)
     average = data.images(torch.arange(len(data))).mean(0).flatten()
     last = model.decoder[-2] if blocks is None else model.decoder.shape[-1]
     with torch.no_grad():

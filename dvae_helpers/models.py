@@ -12,6 +12,7 @@ from .datasets import ImageSet
 
 ARCHITECTURES = ("conv", "dense", "layered")
 LIKELIHOODS = ("bernoulli", "gaussian")
+STARTS = ("scaled", "torch")
 
 
 class VAE(nn.Module):
@@ -39,6 +40,7 @@ class VAE(nn.Module):
         likelihood: str = "bernoulli",
         noise: float = 0.1,
         seed: int = 0,
+        start: str | None = None,
         blocks: tuple[int, int] | None = None,
     ):
         super().__init__()
@@ -49,6 +51,8 @@ class VAE(nn.Module):
             raise ValueError(f"architecture is {architecture!r}; choose one of {ARCHITECTURES}.")
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood is {likelihood!r}; choose one of {LIKELIHOODS}.")
+        if start not in (None, *STARTS):
+            raise ValueError(f"start is {start!r}; choose one of {STARTS}, or None.")
         if latents < 1:
             raise ValueError(f"latents is {latents}; a VAE needs at least 1.")
         if not noise > 0:
@@ -73,6 +77,8 @@ class VAE(nn.Module):
             "likelihood": likelihood,
             "noise": noise,
         }
+        if start is not None:
+            self.config["start"] = start
         if blocks is not None:
             self.config["blocks"] = list(blocks)
         self.image_shape, self.latents = image_shape, latents
@@ -83,7 +89,7 @@ class VAE(nn.Module):
             self.encoder, self.decoder = build(image_shape, latents, hidden)
             if blocks is not None:
                 self.decoder = LayeredDecoder(image_shape, blocks, hidden)
-            if architecture != "conv":
+            if (start or ("torch" if architecture == "conv" else "scaled")) == "scaled":
                 self.apply(_keep_scale)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from . import fruit_pairs
+from . import fruit_pairs, pressure
 
-STUDIES = {"fruit_pairs": fruit_pairs}
+STUDIES = {"fruit_pairs": fruit_pairs, "pressure": pressure}
 
 
 def main() -> None:
