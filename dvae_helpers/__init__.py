@@ -1,9 +1,9 @@
 """The code behind the course: images, models, objectives, training, pictures.
 
 Each module imports only from those before it in this list:
-files, factors, sprites, fruits, faces, datasets, models, zoo, estimators, adversaries,
+files, factors, sprites, fruits, faces, datasets, pairs, models, zoo, estimators, adversaries,
 objectives, training, information, importances, metrics, sweep, combinations, referee,
-combination_runs, figures, pages, widgets, exercises, slides, handout, doctor, bench.
+studies, figures, pages, widgets, exercises, slides, handout, doctor, bench.
 """
 
 __version__ = "0.1.0"

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from . import datasets, zoo
-from .combinations import DESIGNS, NAMED, held_out, middle_fruits
+from .combinations import NAMED, held_out, middle_fruits
 from .datasets import ImageSet, data_folder
 
 
@@ -26,31 +24,6 @@ def split(count: int) -> tuple[Tensor, Tensor]:
     """Image numbers that the referee learns from, four fifths, and those that test it."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     return order[count // 5 :], order[: count // 5]
-
-
-def train(data: ImageSet, steps: int = 3000) -> nn.Sequential:
-    """A classifier of every factor, from *all* combinations, the held-out ones too.
-
-    Half of its images are blurred and all are a little noisy, since a VAE's drawings are blurred.
-    """
-    generator = torch.Generator().manual_seed(0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        referee = network(data.factors.sizes)
-    optimiser = torch.optim.Adam(referee.parameters(), lr=1e-3)
-    known, _ = split(len(data))
-    for _ in tqdm(range(steps), desc="referee", unit="step"):
-        index = known[torch.randint(len(known), (64,), generator=generator)]
-        images = data.images(index)
-        images[::2] = F.avg_pool2d(images[::2], 3, 1, 1, count_include_pad=False)
-        images += 0.03 * torch.randn(images.shape, generator=generator)
-        scores = referee(images).split(data.factors.sizes, 1)
-        right = data.classes(index).unbind(1)
-        loss = sum(F.cross_entropy(*pair) for pair in zip(scores, right, strict=True))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return referee.eval()
 
 
 @torch.no_grad()
@@ -84,24 +57,6 @@ def load() -> nn.Sequential:
             f"{path()} does not hold the referee: {error}. Fetch it again (git checkout data)."
         ) from error
     return referee.eval()
-
-
-def save(referee: nn.Sequential, data: ImageSet) -> dict[str, float]:
-    """Writes the referee with its accuracy on test images, in percent: each factor, all three."""
-    _, test = split(len(data))
-    referee = referee.half().float()  # as it will be read
-    classes = data.classes(test)
-    said = classify(referee, data.images(test), data.factors.sizes)
-    right = (said == classes).float()
-    accuracy = dict(zip(data.factors.names, right.mean(0).tolist(), strict=True))
-    accuracy["named"] = float(right[:, :NAMED].all(1).float().mean())
-    for design in DESIGNS:
-        rows = right[held_out(classes, design), :NAMED]
-        accuracy[f"named, held out, {design}"] = float(rows.all(1).float().mean())
-    accuracy = {name: round(100 * value, 2) for name, value in accuracy.items()}
-    weights = {key: value.half() for key, value in referee.state_dict().items()}
-    zoo.write(path(), weights, {"accuracy": accuracy, "test images": len(test)})
-    return accuracy
 
 
 def marks(drawn: Tensor, wanted: Tensor, design: str, referee: nn.Sequential) -> dict[str, float]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dvae_helpers import combination_runs, combinations, datasets, referee, sweep, zoo
+from dvae_helpers import combinations, datasets, referee, sweep, zoo
+from dvae_helpers.studies import new_combinations
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ class TestDesigns:
         assert counts == [2 * 9, 5 * 9, 60 * 9]
 
     def test_a_small_black_apple_is_never_seen(self):
-        wish = torch.tensor([combination_runs.SHOWN])
+        wish = torch.tensor([new_combinations.SHOWN])
         assert all(combinations.held_out(wish, name) for name in combinations.DESIGNS)
 
     def test_easy_holds_out_no_pair_and_medium_one(self, classes):
@@ -259,17 +260,17 @@ class TestTables:
     def test_the_table_holds_every_model_and_way_to_ask(self, table):
         seeds = len(set(table["seed"]))
         assert seeds >= 3
-        per_design = (3 * len(combination_runs.DRAWS) + 1) * 2 * seeds
+        per_design = (3 * len(new_combinations.DRAWS) + 1) * 2 * seeds
         assert len(table["seed"]) == 3 * per_design
         for name in ("named", "kind", "colour", "size", "nearest", "copied"):
             assert table[name].min() >= 0
             assert table[name].max() <= 1
         assert (table["named"] <= np.minimum(table["kind"], table["colour"]) + 1e-9).all()
 
-    @pytest.mark.parametrize("method", list(combination_runs.BETAS))
+    @pytest.mark.parametrize("method", list(new_combinations.BETAS))
     def test_the_zoo_models_draw_what_the_table_says(self, method, table):
-        name = combination_runs.zoo_name(method)
-        drawn, wanted = combination_runs.drawn_by(zoo.load(name), method, "medium", True)
+        name = new_combinations.zoo_name(method)
+        drawn, wanted = new_combinations.drawn_by(zoo.load(name), method, "medium", True)
         classifier = referee.load()
         for draw, images in drawn.items():
             fits = (table["design"] == "medium") & (table["method"] == method)
@@ -282,20 +283,20 @@ class TestTables:
         path = datasets.data_folder() / "sweeps" / "new_combinations.npz"
         with np.load(path, allow_pickle=False) as file:
             shapes = {file[key].shape for key in file.files}
-            assert len(file.files) == 3 * (3 * len(combination_runs.DRAWS) + 1)
+            assert len(file.files) == 3 * (3 * len(new_combinations.DRAWS) + 1)
         assert shapes == {(len(set(table["seed"])), 3, 24, 24)}
         assert path.stat().st_size < 500_000
 
 
 def test_a_folder_with_other_settings_is_refused(tmp_path, middle, monkeypatch):
     model = combinations.small_model(middle, 3)
-    path = combination_runs._file(tmp_path, "easy", "VAE", 0)
-    notes = {"config": model.config, "seconds": 1.0} | combination_runs.SETTINGS
+    path = new_combinations._file(tmp_path, "easy", "VAE", 0)
+    notes = {"config": model.config, "seconds": 1.0} | new_combinations.settings()
     zoo.write(path, model.state_dict(), notes)
-    assert combination_runs.load(tmp_path, "easy", "VAE", 0)[1]["seconds"] == 1.0
-    monkeypatch.setitem(combination_runs.SETTINGS, "steps", 7)
+    assert new_combinations.load(tmp_path, "easy", "VAE", 0)[1]["seconds"] == 1.0
+    monkeypatch.setattr(new_combinations, "STEPS", 7)
     with pytest.raises(ValueError, match="other settings"):
-        combination_runs.load(tmp_path, "easy", "VAE", 0)
+        new_combinations.load(tmp_path, "easy", "VAE", 0)
 
 
 def test_a_whole_file_that_is_no_judge_is_refused(tmp_path, monkeypatch):

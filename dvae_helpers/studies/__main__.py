@@ -6,9 +6,15 @@ from pathlib import Path
 
 import torch
 
-from . import fruit_pairs, pressure
+from . import adversarial, fruit_pairs, new_combinations, pressure, referee_training
 
-STUDIES = {"fruit_pairs": fruit_pairs, "pressure": pressure}
+STUDIES = {
+    "pressure": pressure,
+    "adversarial": adversarial,
+    "referee": referee_training,
+    "new_combinations": new_combinations,
+    "fruit_pairs": fruit_pairs,
+}
 
 
 def main() -> None:

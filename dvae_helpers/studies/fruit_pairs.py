@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import combinations, judge, objectives, training
+from .. import combinations, objectives, referee, training
 from ..combinations import DESIGNS, TRIPLES, small_model, training_set
 from ..datasets import data_folder
 from ..files import write_whole
@@ -33,7 +33,7 @@ STEPS, BATCH, RATE, HIDDEN = 2500, 32, 1e-3, 128
 SHOWN = (0, 5, 1)  # the wish whose drawings are kept, with its first donor: a small black apple
 
 
-def train(design: str, help: str, decoder: str, seed: int, steps: int = STEPS) -> VAE:
+def train(design: str, help: str, decoder: str, seed: int) -> VAE:
     """One model, about 50 s on one thread.
 
     Without pairs it takes twice as many steps, so that it sees as many images.
@@ -48,7 +48,7 @@ def train(design: str, help: str, decoder: str, seed: int, steps: int = STEPS) -
         model,
         data,
         functools.partial(objectives.beta_vae, beta=1.0),
-        steps=steps if pairs else 2 * steps,
+        steps=STEPS if pairs else 2 * STEPS,
         batch_size=BATCH,
         seed=seed,
         learning_rate=RATE,
@@ -78,17 +78,17 @@ def drawings(model: VAE, design: str, help: str, unseen: bool) -> tuple[dict, to
     return drawn, wanted
 
 
-def run(design: str, help: str, decoder: str, seed: int, steps: int = STEPS):
+def run(design: str, help: str, decoder: str, seed: int):
     """Trains and judges one model: its pictures of `SHOWN`, and its rows."""
-    model = train(design, help, decoder, seed, steps)
-    arbiter = judge.load()
+    model = train(design, help, decoder, seed)
+    arbiter = referee.load()
     cell = {"design": design, "help": help, "decoder": decoder, "seed": seed}
     rows, kept_pictures = [], {}
     for unseen in (True, False):
         drawn, wanted = drawings(model, design, help, unseen)
         for ask, images in drawn.items():
             row = cell | {"ask": ask, "combinations": "unseen" if unseen else "seen"}
-            rows.append(row | judge.marks(images, wanted, design, arbiter))
+            rows.append(row | referee.marks(images, wanted, design, arbiter))
             if unseen:
                 first = (wanted == torch.tensor(SHOWN)).all(1).nonzero()[0, 0]
                 kept_pictures[ask] = (255 * images[first]).round().to(torch.uint8)
@@ -110,22 +110,22 @@ def cells(seeds: int) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def result(folder: Path, cell: tuple[str, str, str, int], steps: int = STEPS):
+def result(folder: Path, cell: tuple[str, str, str, int]):
     """Tensors and notes of one cell, from its file in the folder or trained now."""
     design, help, decoder, seed = cell
     settings: dict[str, Any] = {"design": design, "help": help, "decoder": decoder, "seed": seed}
-    settings |= {"steps": steps, "batch": BATCH, "rate": RATE, "hidden": HIDDEN}
+    settings |= {"steps": STEPS, "batch": BATCH, "rate": RATE, "hidden": HIDDEN}
     name = "-".join((design, help.replace(", ", "_").replace(" ", "_"), decoder, str(seed)))
     path = folder / f"{name}.safetensors"
-    return kept(path, settings, lambda: run(design, help, decoder, seed, steps))
+    return kept(path, settings, lambda: run(design, help, decoder, seed))
 
 
-def ship(folder: Path, seeds: int, target: Path | None = None, steps: int = STEPS) -> None:
+def ship(folder: Path, seeds: int, target: Path | None = None) -> None:
     """Trains what is missing; writes the table and the pictures that notebook 08 reads."""
     target = target or data_folder() / "sweeps"
     rows, pictures, content = [], {}, io.BytesIO()
     for cell in cells(seeds):
-        tensors, notes = result(folder, cell, steps)
+        tensors, notes = result(folder, cell)
         rows += [row | {"mig": notes["mig"]} for row in notes["rows"]]
         for key, picture in tensors.items():
             if key.startswith("picture."):

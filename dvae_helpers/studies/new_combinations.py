@@ -1,26 +1,23 @@
-"""The models of notebook 08, and their marks: `python -m dvae_helpers.combination_runs`.
+"""The first models of notebook 08 that never saw some combinations, and their marks."""
 
-It goes on where it was stopped: each finished model is a file in the folder.
-"""
-
-import argparse
 import functools
 import io
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import combinations, datasets, objectives, referee, training, zoo
-from .combinations import DESIGNS, fit_decoder, small_model, training_set
-from .datasets import data_folder
-from .files import write_csv, write_whole
-from .metrics import dci, mig_exact
-from .models import VAE, posteriors
-from .sweep import terms
+from .. import combinations, objectives, referee, training, zoo
+from ..combinations import DESIGNS, fit_decoder, small_model, training_set
+from ..datasets import data_folder
+from ..files import write_whole
+from ..metrics import dci, mig_exact
+from ..models import VAE, posteriors
+from ..sweep import terms
+from .store import write_rows
 
 BETAS = {"VAE": 1.0, "beta-VAE": 16.0, "beta-TCVAE": 16.0}
 DECODER = "decoder"  # it is told the factors: no code could be better
@@ -28,8 +25,12 @@ METHODS = (*BETAS, DECODER)
 DRAWS = ("set latents", "add effects", "reconstruct")  # the decoder has one: "labels"
 SHOWN = (0, 5, 1)  # the wish whose drawings are kept, with its first donor: a small black apple
 
-_LATENTS, _STEPS, _BATCH, _RATE = 8, 800, 32, 2e-3
-SETTINGS = {"betas": BETAS, "steps": _STEPS, "batch_size": _BATCH, "learning_rate": _RATE}
+LATENTS, STEPS, BATCH, RATE = 8, 800, 32, 2e-3
+
+
+def settings() -> dict[str, Any]:
+    """What decides every run of the study."""
+    return {"betas": BETAS, "steps": STEPS, "batch_size": BATCH, "learning_rate": RATE}
 
 
 def train(design: str, seed: int, progress: bool = True) -> dict[str, tuple[VAE, float]]:
@@ -38,24 +39,24 @@ def train(design: str, seed: int, progress: bool = True) -> dict[str, tuple[VAE,
     for method, beta in BETAS.items():
         function = objectives.beta_tcvae if method == "beta-TCVAE" else objectives.beta_vae
         objective[method] = functools.partial(function, beta=beta)
-    stack = [small_model(data, _LATENTS, seed) for _ in BETAS]
+    stack = [small_model(data, LATENTS, seed) for _ in BETAS]
     seeds = [seed] * len(stack)
     histories = training.fit_many(
         stack,
         data,
         list(objective.values()),
-        _STEPS,
-        _BATCH,
-        seeds,
-        _RATE,
-        "float32",
-        200,
-        progress,
+        steps=STEPS,
+        batch_size=BATCH,
+        seeds=seeds,
+        learning_rate=RATE,
+        precision="float32",
+        log_every=200,
+        progress=progress,
     )
     if histories[0].interrupted:
         raise KeyboardInterrupt
     started = time.perf_counter()
-    decoder = fit_decoder(data, _STEPS, _BATCH, seed, _RATE, progress)
+    decoder = fit_decoder(data, STEPS, BATCH, seed, RATE, progress)
     seconds = [*(history.seconds for history in histories), time.perf_counter() - started]
     return dict(zip(METHODS, zip([*stack, decoder], seconds, strict=True), strict=True))
 
@@ -69,13 +70,13 @@ def run(folder: Path, seeds: int = 5) -> None:
             for method, (model, seconds) in train(design, seed).items():
                 notes = {"config": model.config, "seconds": round(seconds, 1)}
                 weights = {key: value.half() for key, value in model.state_dict().items()}
-                zoo.write(_file(folder, design, method, seed), weights, notes | SETTINGS)
+                zoo.write(_file(folder, design, method, seed), weights, notes | settings())
 
 
 def load(folder: Path, design: str, method: str, seed: int) -> tuple[VAE, dict]:
     """A model of `run` and its notes."""
     tensors, notes = zoo.read(_file(folder, design, method, seed))
-    if {key: notes.get(key) for key in SETTINGS} != SETTINGS:
+    if {key: notes.get(key) for key in settings()} != settings():
         raise ValueError(f"{folder} holds runs with other settings; give another folder.")
     model = VAE(**notes["config"])
     model.load_state_dict({key: value.float() for key, value in tensors.items()})
@@ -155,42 +156,22 @@ def zoo_name(method: str) -> str:
     return f"fruits_{method.replace('-', '_').lower()}_{BETAS[method]:g}"
 
 
-def write_table(rows: list[dict], path: Path) -> None:
-    """As CSV, numbers with five decimals."""
-    shown = [{k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    write_csv(path, list(rows[0]), shown)
-
-
 def ship(folder: Path, seeds: int = 5) -> None:
-    """Writes what notebook 08 reads: two tables, the kept pictures, three models for the zoo."""
+    """Trains what is missing and writes what notebook 08 reads: two tables, the kept pictures,
+    three models for the zoo.
+    """
+    run(folder, seeds)
     marks, scores, pictures = tables(folder, seeds)
     target, content = data_folder() / "sweeps", io.BytesIO()
-    write_table(marks, target / "new_combinations.csv")
-    write_table(scores, target / "new_combinations_models.csv")
+    write_rows(target / "new_combinations.csv", marks)
+    write_rows(target / "new_combinations_models.csv", scores)
     np.savez_compressed(content, **pictures)
     write_whole(target / "new_combinations.npz", content.getvalue())
     for method in BETAS:
         model, notes = load(folder, "medium", method, 0)
         about = {"data": "small_fruits", "held_out": "all black apples", "seed": 0}
-        about |= {"command": "python -m dvae_helpers.combination_runs", "device": "cpu, 1 thread"}
-        zoo.save(model, zoo_name(method), about | {"seconds": notes["seconds"]} | SETTINGS)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default="runs/new_combinations", help="folder of the models")
-    parser.add_argument("--seeds", type=int, default=5)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    try:
-        if not referee.path().exists():
-            every = datasets.load("small_fruits")
-            print(referee.save(referee.train(every), every))
-        run(Path(options.out), options.seeds)
-        ship(Path(options.out), options.seeds)
-    except ValueError as error:
-        sys.exit(f"Error: {error}")
-
-
-if __name__ == "__main__":
-    main()
+        about |= {
+            "command": "python -m dvae_helpers.studies new_combinations",
+            "device": "cpu, 1 thread",
+        }
+        zoo.save(model, zoo_name(method), about | {"seconds": notes["seconds"]} | settings())

@@ -1,0 +1,204 @@
+"""Each program that makes shipped data, in miniature: made, stopped, gone on with, refused."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from dvae_helpers import datasets, referee, sweep, zoo
+from dvae_helpers.studies import (
+    adversarial,
+    fruit_pairs,
+    new_combinations,
+    pressure,
+    referee_training,
+    store,
+)
+from dvae_helpers.studies.__main__ import STUDIES, main
+
+
+def forbid(*args, **settings):
+    raise AssertionError("a finished run was made again")
+
+
+class TestStore:
+    SETTINGS = {"seed": 3, "steps": 7}  # noqa: RUF012
+
+    def test_a_finished_run_is_not_made_again(self, tmp_path):
+        path = tmp_path / "run.safetensors"
+        made = store.kept(path, self.SETTINGS, lambda: ({"z": torch.arange(4.0)}, {"mig": 0.5}))
+        again = store.kept(path, self.SETTINGS, forbid)
+        assert again[1]["mig"] == made[1]["mig"] == 0.5
+        assert torch.equal(again[0]["z"], torch.arange(4.0))
+
+    def test_a_run_with_other_settings_is_refused(self, tmp_path):
+        path = tmp_path / "run.safetensors"
+        store.kept(path, self.SETTINGS, lambda: ({"z": torch.zeros(1)}, {}))
+        with pytest.raises(ValueError, match="other settings"):
+            store.kept(path, self.SETTINGS | {"steps": 8}, forbid)
+
+    def test_a_stopped_run_leaves_no_file(self, tmp_path):
+        path = tmp_path / "run.safetensors"
+
+        def stopped():
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            store.kept(path, self.SETTINGS, stopped)
+        assert not path.exists()
+
+    def test_rows_have_five_decimals(self, tmp_path):
+        store.write_rows(tmp_path / "t.csv", [{"name": "a", "mig": 1 / 3, "seed": 2}])
+        assert (tmp_path / "t.csv").read_text() == "name,mig,seed\na,0.33333,2\n"
+
+
+class TestPressure:
+    @pytest.fixture
+    def grids(self):
+        short = functools.partial(dataclasses.replace, steps=6, batch_size=8)
+
+        def some(name):
+            return [short(setting) for setting in pressure.GRIDS[name]()][
+                :: 3 if "s" in name else 1
+            ]
+
+        return {"small_ellipses": lambda: some("small_ellipses")}
+
+    def test_a_grid_is_trained_measured_and_gone_on_with(self, grids, tmp_path, monkeypatch):
+        pressure.ship(tmp_path / "runs", 1, tmp_path, grids)
+        first = sweep.read_table(tmp_path / "pressure_small_ellipses.csv")
+        monkeypatch.setattr(pressure.training, "fit_many", forbid)
+        monkeypatch.setattr(pressure.training, "fit", forbid)
+        monkeypatch.setattr(pressure.sweep, "scores", forbid)
+        pressure.ship(tmp_path / "runs", 1, tmp_path, grids)
+        second = sweep.read_table(tmp_path / "pressure_small_ellipses.csv")
+        assert {name: list(column) for name, column in first.items()} == {
+            name: list(column) for name, column in second.items()
+        }
+        curves = sweep.read_table(tmp_path / "pressure_small_ellipses_curves.csv")
+        assert set(curves["step"]) == {1, 2, 3, 4, 5, 6}
+        assert np.isfinite(curves["distortion"]).all()
+
+    def test_a_stack_gives_each_seed_what_it_would_get_alone(self, grids, tmp_path):
+        setting = grids["small_ellipses"]()[0]
+        pressure.train(setting, [0, 1], tmp_path / "both")
+        pressure.train(setting, [1], tmp_path / "alone")
+        both, alone = (
+            zoo.read(setting.path(tmp_path / folder, 1))[0] for folder in ("both", "alone")
+        )
+        for name, weight in both.items():
+            torch.testing.assert_close(weight.float(), alone[name].float(), atol=2e-3, rtol=0)
+
+    def test_every_setting_has_a_file_of_its_own(self, tmp_path):
+        settings = [setting for grid in pressure.GRIDS.values() for setting in grid()]
+        assert len({setting.path(tmp_path, 0) for setting in settings}) == len(settings) > 10
+
+    def test_factor_vae_is_among_them(self, tmp_path):
+        (setting,) = [s for s in pressure.GRIDS["small_sprites"]() if s.objective == "factor_vae"]
+        setting = dataclasses.replace(setting, steps=3, batch_size=8, hidden=8)
+        pressure.train(setting, [0], tmp_path)
+        assert zoo.read(setting.path(tmp_path, 0))[1]["settings"]["weight"] == setting.weight
+
+
+class TestFruitPairs:
+    def test_every_cell_is_made_once_and_judged(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(fruit_pairs, "STEPS", 3)
+        monkeypatch.setattr(fruit_pairs, "DESIGNS", ("hard",))
+        fruit_pairs.ship(tmp_path / "runs", 1, tmp_path)
+        monkeypatch.setattr(fruit_pairs, "run", forbid)
+        fruit_pairs.ship(tmp_path / "runs", 1, tmp_path)
+        table = sweep.read_table(tmp_path / "fruit_pairs.csv")
+        told = np.char.find(table["help"].astype(str), "told which") >= 0
+        assert set(table["ask"][told]) == {
+            "set latents",
+            "add effects",
+            "reconstruct",
+            "set blocks",
+        }
+        assert "set blocks" not in table["ask"][~told]
+        assert set(table["help"]) == set(fruit_pairs.HELP)
+        with np.load(tmp_path / "fruit_pairs.npz", allow_pickle=False) as file:
+            assert {file[key].shape for key in file.files} == {(1, 3, 24, 24)}
+
+    def test_pairs_and_decoder_are_what_the_cell_says(self, monkeypatch):
+        monkeypatch.setattr(fruit_pairs, "STEPS", 2)
+        seen = {}
+        real = fruit_pairs.training.fit
+
+        def fit(model, data, objective, **settings):
+            seen.update(settings, architecture=model.config["architecture"])
+            return real(model, data, objective, **settings)
+
+        monkeypatch.setattr(fruit_pairs.training, "fit", fit)
+        fruit_pairs.train("easy", "none", "ordinary", 0)
+        assert (seen["pairs"], seen["architecture"], seen["steps"]) == (None, "dense", 4)
+        fruit_pairs.train("easy", "one factor, told which", "layered", 0)
+        assert (seen["pairs"].latents, seen["architecture"]) == ((4, 1, 3), "layered")
+        fruit_pairs.train("easy", "one factor, not told", "layered", 0)
+        assert seen["pairs"].latents is None
+
+
+class TestNewCombinations:
+    def test_it_is_made_once_with_what_the_notebook_reads(self, tmp_path, monkeypatch):
+        shutil_copy = referee.path().read_bytes()
+        monkeypatch.setenv("DVAE_DATA", str(tmp_path / "data"))
+        referee.path().parent.mkdir(parents=True)
+        referee.path().write_bytes(shutil_copy)
+        monkeypatch.setattr(new_combinations, "STEPS", 3)
+        monkeypatch.setattr(new_combinations, "DESIGNS", ("medium",))
+        new_combinations.ship(tmp_path / "runs", 1)
+        monkeypatch.setattr(new_combinations, "train", forbid)
+        new_combinations.ship(tmp_path / "runs", 1)
+        found = sweep.read_table(tmp_path / "data" / "sweeps" / "new_combinations.csv")
+        assert len(found["named"]) == 2 * (3 * len(new_combinations.DRAWS) + 1)
+        assert set(zoo.names()) == {
+            new_combinations.zoo_name(name) for name in new_combinations.BETAS
+        }
+
+
+class TestAdversarial:
+    def test_it_is_made_once_with_a_history(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(adversarial, "STEPS", 50)
+        monkeypatch.setattr(adversarial, "WATCHED", 50)
+        monkeypatch.setattr(adversarial, "FRESH_STEPS", 4)
+        monkeypatch.setattr(adversarial, "RUNS", (("beta_vae", 1.0), ("factor_vae", 31.0)))
+        adversarial.ship(tmp_path / "runs", 1, tmp_path)
+        monkeypatch.setattr(adversarial, "run", forbid)
+        adversarial.ship(tmp_path / "runs", 1, tmp_path)
+        table = sweep.read_table(tmp_path / "adversarial.csv")
+        shipped = sweep.read_table(datasets.data_folder() / "sweeps" / "adversarial.csv")
+        assert set(table) == set(shipped)
+        history = sweep.read_table(tmp_path / "adversarial_history.csv")
+        assert history["step"].tolist() == [50]
+
+
+def test_the_referee_is_trained_and_saved(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVAE_DATA", str(tmp_path))
+    referee_training.ship(tmp_path, steps=2)
+    trained = referee.load()
+    said = referee.classify(trained, torch.rand(5, 3, 24, 24), (4, 6, 5, 3, 3))
+    assert said.shape == (5, 5)
+    assert zoo.read(referee.path())[1]["test images"] == 216
+
+
+class TestCommand:
+    def test_a_name_that_is_no_study(self, monkeypatch, capsys):
+        monkeypatch.setattr("sys.argv", ["studies", "nothing"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        said = capsys.readouterr().err
+        assert all(name in said for name in STUDIES)
+
+    def test_an_error_is_one_line(self, monkeypatch, capsys, tmp_path):
+        def broken(folder, seeds):
+            raise ValueError("The folder holds another run.")
+
+        monkeypatch.setattr(fruit_pairs, "ship", broken)
+        monkeypatch.setattr("sys.argv", ["studies", "fruit_pairs", "--out", str(tmp_path)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        assert capsys.readouterr().err == "Error: The folder holds another run.\n"
