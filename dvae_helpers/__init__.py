@@ -2,7 +2,7 @@
 
 Each module imports only from those before it in this list:
 files, factors, sprites, fruits, faces, datasets, models, zoo, estimators, adversaries,
-objectives, training, information, importances, metrics, sweep, combinations, judge,
+objectives, pairs, training, information, importances, metrics, sweep, combinations, judge,
 combination_runs, figures, pages, widgets, exercises, slides, handout, doctor, bench.
 """
 

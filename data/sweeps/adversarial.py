@@ -48,11 +48,11 @@ def train(name, weight, seed, steps=2000):
     objective = functools.partial(getattr(objectives, name), **{setting: weight})
 
     def watching(out):
-        if setting == "gamma" and (out.step + 1) % 200 == 0:
+        if setting == "gamma" and (out.now.step + 1) % 200 == 0:
             with torch.no_grad():
-                mean, log_var = out.whole()
+                mean, log_var = out.now.whole()
             width = float((0.5 * log_var).exp().median())
-            rows.append({"step": out.step + 1, "width": width} | both(mean, log_var))
+            rows.append({"step": out.now.step + 1, "width": width} | both(mean, log_var))
         return objective(out)
 
     history = training.fit(model, DATA, watching, steps, 128, seed, 2e-3, "float32")
