@@ -97,12 +97,7 @@ def _objective(options):
     """The objective function with its settings fixed."""
     from . import objectives
 
-    known = {
-        name: function
-        for name, function in vars(objectives).items()
-        if inspect.isfunction(function)
-        and function.__annotations__.get("return") is objectives.Terms
-    }
+    known = objectives.OBJECTIVES
     if options.objective not in known:
         raise ValueError(
             f"There is no objective {options.objective!r}; choose one of {', '.join(known)}."
@@ -353,20 +348,16 @@ def _as_typed(options) -> list[str]:
 
 
 def _device(wanted: str) -> str:
-    import torch
+    from . import training
 
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError("torch finds no CUDA GPU here; use --device cpu or auto.")
-    return wanted
+    return training.choose_device(wanted)
 
 
 def _device_name(device: str) -> str:
     import torch
 
-    if device == "cuda":
-        return torch.cuda.get_device_name(0)
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"{device}, {threads} thread{'s' if threads > 1 else ''}"
 

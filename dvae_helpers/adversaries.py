@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .models import plain_torch
+
 
 class Discriminator(nn.Module):
     """Codes (B, J) -> logits (B,): log D(z) / (1 - D(z)), at best log q(z) / reference(z), nats.
@@ -47,7 +49,7 @@ class Discriminator(nn.Module):
         }
         self.latents, self.learning_rate = latents, learning_rate
         layers: list[nn.Module] = []
-        with torch.random.fork_rng(devices=[]):
+        with plain_torch(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for inside, outside in itertools.pairwise([latents, *[hidden] * depth]):
                 layers += [nn.Linear(inside, outside), nn.LeakyReLU(0.2)]
@@ -65,9 +67,16 @@ class Discriminator(nn.Module):
         weights = {name: value.detach() for name, value in self.named_parameters()}
         return torch.func.functional_call(self, weights, (z,))
 
-    def optimiser(self) -> torch.optim.Adam:
-        """A new Adam for its weights."""
-        return torch.optim.Adam(self.parameters(), self.learning_rate, betas=(0.5, 0.9))
+    def optimiser(self, recorded: bool = False) -> torch.optim.Adam:
+        """A new Adam for its weights. recorded: its steps can be recorded on a GPU."""
+        on_gpu = next(self.parameters()).device.type == "cuda"
+        return torch.optim.Adam(
+            self.parameters(),
+            self.learning_rate,
+            betas=(0.5, 0.9),
+            fused=recorded or None,
+            capturable=recorded and on_gpu,
+        )
 
 
 def permute_dims(z: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -46,22 +46,39 @@ def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
 
 
-def exact_log_weights(batch_size: int, dataset_size: int) -> Tensor:
+def exact_log_weights(
+    batch_size: int,
+    dataset_size: int,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Tensor:
     """log 1/N for each of `batch_size` codes (rows) and all N images (columns): (B, N)."""
-    return torch.full((batch_size, dataset_size), -math.log(dataset_size))
+    shape = batch_size, dataset_size
+    return torch.full(shape, -math.log(dataset_size), device=device, dtype=dtype)
 
 
-def weighted_log_weights(batch_size: int, dataset_size: int) -> Tensor:
+def weighted_log_weights(
+    batch_size: int,
+    dataset_size: int,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Tensor:
     """Minibatch weighted sampling (Chen et al., 2018, Sec. 4): log 1/(N B) everywhere: (B, B).
 
     A row sums to 1/N, not to 1: the estimate is far too small, by a constant that has no
     gradient.
     """
     _check_sizes(batch_size, dataset_size)
-    return torch.full((batch_size, batch_size), -math.log(dataset_size * batch_size))
+    shape = batch_size, batch_size
+    return torch.full(shape, -math.log(dataset_size * batch_size), device=device, dtype=dtype)
 
 
-def stratified_log_weights(batch_size: int, dataset_size: int) -> Tensor:
+def stratified_log_weights(
+    batch_size: int,
+    dataset_size: int,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
     """Minibatch stratified sampling (Chen et al., 2018, appendix): (B, B), rows sum to 1.
 
     Code i (row) came from image i, so that image is always in the batch and must count 1/N, as
@@ -73,14 +90,15 @@ def stratified_log_weights(batch_size: int, dataset_size: int) -> Tensor:
     """
     _check_sizes(batch_size, dataset_size)
     others = batch_size - 1
-    weights = torch.full((batch_size, batch_size), 1 / others, dtype=torch.float64)
-    row = torch.arange(batch_size)
-    weights[row, row] = 1 / dataset_size
-    weights[row, (row + 1) % batch_size] = (dataset_size - others) / (dataset_size * others)
-    return weights.log()
+    first = math.log((dataset_size - others) / (dataset_size * others))
+    weights = torch.full((batch_size, batch_size), math.log(1 / others), device=device, dtype=dtype)
+    weights.diagonal().fill_(-math.log(dataset_size))
+    weights.diagonal(1).fill_(first)  # column i + 1 of row i; of the last row, column 0
+    weights[-1, 0].fill_(first)
+    return weights
 
 
-ESTIMATORS: dict[str, Callable[[int, int], Tensor]] = {
+ESTIMATORS: dict[str, Callable[..., Tensor]] = {
     "exact": exact_log_weights,
     "weighted": weighted_log_weights,
     "stratified": stratified_log_weights,
@@ -148,17 +166,19 @@ def batch_decomposition(
     dataset_size: int,
     estimator: str = "stratified",
     whole: tuple[Tensor, Tensor] | None = None,
+    finite: bool = True,
 ) -> Decomposition:
     """The parts of the KL, estimated from one batch; differentiable. z, mean, log_var: (B, J).
 
     estimator: "stratified" or "weighted", from the batch alone; or "exact", which needs the mean
         and log variance of all N images, two of (N, J), as `whole` (or a batch that is all of
         them).
+    finite: refuse posteriors that are no numbers. A GPU waits for the answer.
     The third part is the closed-form KL less the first two, so that their sum has no noise.
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator is {estimator!r}; choose one of {', '.join(ESTIMATORS)}.")
-    check_posteriors(mean, log_var)
+    check_posteriors(mean, log_var, finite)
     if z.shape != mean.shape:
         raise ValueError(f"z is {tuple(z.shape)} but mean is {tuple(mean.shape)}.")
     all_mean, all_log_var = mean, log_var
@@ -169,7 +189,7 @@ def batch_decomposition(
                 f"The exact estimator needs the posteriors of all {dataset_size} images, but got "
                 f"{len(all_mean)}. Give them as `whole`, or choose 'stratified'."
             )
-    log_weights = ESTIMATORS[estimator](len(z), dataset_size).to(z.device, z.dtype)
+    log_weights = ESTIMATORS[estimator](len(z), dataset_size, z.device, z.dtype)
     log_q, log_product = log_marginals(z, all_mean, all_log_var, log_weights)
     mutual_information = (log_density(z, mean, log_var).sum(1) - log_q).mean()
     total_correlation = (log_q - log_product).mean()
@@ -266,8 +286,8 @@ def mixture_log_density(points: Tensor, mean: Tensor, log_var: Tensor) -> Tensor
     )
 
 
-def check_posteriors(mean: Tensor, log_var: Tensor) -> None:
-    """Raises ValueError unless mean and log_var are finite floats of one shape (N, J)."""
+def check_posteriors(mean: Tensor, log_var: Tensor, finite: bool = True) -> None:
+    """Raises ValueError unless mean and log_var are floats of one shape (N, J), and finite."""
     for what, value in (("mean", mean), ("log_var", log_var)):
         if value.ndim != 2 or not value.numel():
             raise ValueError(
@@ -275,7 +295,7 @@ def check_posteriors(mean: Tensor, log_var: Tensor) -> None:
             )
         if not value.is_floating_point():
             raise ValueError(f"{what} has dtype {value.dtype}; expected floats.")
-        if not value.isfinite().all():
+        if finite and not value.isfinite().all():
             bad = int((~value.isfinite()).sum())
             raise ValueError(
                 f"{what} has {bad} of {value.numel()} entries NaN or infinite; the model that "

@@ -1,8 +1,10 @@
 """The two networks of a VAE: encoder q(z|x) and decoder p(x|z). Nothing here about losses."""
 
+import contextlib
 import functools
 import itertools
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,31 @@ from .datasets import ImageSet
 ARCHITECTURES = ("conv", "dense", "layered")
 LIKELIHOODS = ("bernoulli", "gaussian")
 STARTS = ("scaled", "torch")
+
+
+@contextlib.contextmanager
+def plain_torch() -> Iterator[None]:
+    """torch as it is when Python starts: gradients on, new numbers float32, on the processor.
+
+    What a notebook has switched (torch.set_grad_enabled, set_default_dtype, set_default_device,
+    inference mode, autocast) comes back afterwards. Networks are made and trained in here.
+    """
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    if device.type != "cpu":
+        torch.set_default_device("cpu")
+    kinds = [kind for kind in ("cpu", "cuda", "mps") if torch.is_autocast_enabled(kind)]
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            for kind in kinds:
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if device.type != "cpu":
+            torch.set_default_device(device)
 
 
 class VAE(nn.Module):
@@ -29,6 +56,11 @@ class VAE(nn.Module):
     likelihood: "bernoulli": the decoder gives logits; "gaussian": it gives the mean, and the
         standard deviation of every pixel is `noise`.
     seed: of the random initial weights; the same seed gives the same weights.
+    start: how large they are. "torch": as torch makes them; "scaled": so that a signal keeps its
+        size from layer to layer. If none is given, dense models are scaled and convolutional
+        ones are torch's; `_keep_scale` says why.
+
+    The weights are float32 with gradients, whatever a notebook has set for new tensors.
     """
 
     def __init__(
@@ -55,6 +87,8 @@ class VAE(nn.Module):
             raise ValueError(f"start is {start!r}; choose one of {STARTS}, or None.")
         if latents < 1:
             raise ValueError(f"latents is {latents}; a VAE needs at least 1.")
+        if hidden is not None and hidden < 1:
+            raise ValueError(f"hidden is {hidden}; a layer needs at least 1 unit.")
         if not noise > 0:
             raise ValueError(f"noise is {noise}; a standard deviation must be positive.")
         if (architecture == "layered") != (blocks is not None):
@@ -83,7 +117,7 @@ class VAE(nn.Module):
             self.config["blocks"] = list(blocks)
         self.image_shape, self.latents = image_shape, latents
         self.likelihood, self.noise = likelihood, noise
-        with torch.random.fork_rng(devices=[]):
+        with plain_torch(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             build = _conv if architecture == "conv" else _dense
             self.encoder, self.decoder = build(image_shape, latents, hidden)
@@ -248,14 +282,21 @@ def _dense(shape: tuple[int, int, int], latents: int, hidden: int) -> tuple[nn.M
 def _keep_scale(module: nn.Module) -> None:
     """Random weights under which a signal keeps its size from layer to layer (He et al., 2015).
 
-    For dense models only. With torch's own start, which shrinks the signal at each layer, they
-    stand still for thousands of steps. Convolutional models need that small start: they then
-    find few directions first, one for x and one for y. With this one they find several at once,
-    and often share the position between three or four latents for the rest of the run.
+    By default for dense models only. With torch's own start, which shrinks the signal at each
+    layer, they stand still for thousands of steps. Convolutional models need that small start:
+    they then find few directions first, one for x and one for y. With this one they find several
+    at once, and often share the position between three or four latents for the rest of the run.
     """
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=math.sqrt(2 / module.in_features))
-        nn.init.zeros_(module.bias)
+        inputs = module.in_features
+    elif isinstance(module, nn.Conv2d):
+        inputs = module.in_channels * math.prod(module.kernel_size)
+    elif isinstance(module, nn.ConvTranspose2d):  # each pixel is reached by 1 / stride of a kernel
+        inputs = module.in_channels * math.prod(module.kernel_size) / math.prod(module.stride)
+    else:
+        return
+    nn.init.normal_(module.weight, std=math.sqrt(2 / inputs))
+    nn.init.zeros_(module.bias)
 
 
 def _layers(widths: list[int], activation: type[nn.Module]) -> list[nn.Module]:

@@ -21,24 +21,55 @@ from .estimators import Decomposition, batch_decomposition, gaussian_kl
 from .models import VAE, sample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Now:
+    """Where a run stands when its batch goes through the model.
+
+    step: steps that were done before. A whole number; where the steps are recorded on a GPU, a
+        tensor with that number, so that what depends on it is worked out anew at every step.
+    generator: of everything random in the step.
+    memory: what an objective keeps from step to step: the same dictionary every time.
+    whole: gives the mean and log variance, (N, J) both, of all N images, for the exact estimator.
+    """
+
+    step: int | Tensor = 0
+    generator: torch.Generator | None = None
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    whole: Callable[[], tuple[Tensor, Tensor]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversary:
+    """What an adversarial objective (factor_vae, aae) can ask for.
+
+    discriminator: gives the discriminator that is trained beside the model.
+    second: gives the codes (B, J) of another batch, without gradient; factor_vae needs them.
+    """
+
+    discriminator: Callable[[], Discriminator]
+    second: Callable[[], Tensor] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One batch through the model. images, out: (B, C, H, W); mean, log_var, z: (B, J)."""
+    """One batch through the model. images, out: (B, C, H, W); mean, log_var, z: (B, J).
+
+    out: what `VAE.decode` gave: logits, or Gaussian means. dataset_size: N.
+    noise: the standard deviation of a pixel, for the Gaussian likelihood.
+    paired: the second half of the batch are partners of the first. They are no independent draws
+        of the data, so the parts of the rate are estimated from the first half alone.
+    """
 
     images: Tensor
-    out: Tensor  # what `VAE.decode` gave: logits, or Gaussian means
+    out: Tensor
     mean: Tensor
     log_var: Tensor
     z: Tensor
     dataset_size: int
-    step: int = 0
     likelihood: str = "bernoulli"
-    noise: float = 0.1
-    whole: Callable[[], tuple[Tensor, Tensor]] | None = None  # posteriors of all N images
-    memory: dict[str, Tensor] = field(default_factory=dict)  # what an objective keeps between steps
-    generator: torch.Generator | None = None  # of everything random in the step
-    discriminator: Callable[[], Discriminator] | None = None  # for adversarial objectives
-    second: Callable[[], Tensor] | None = None  # codes (B, J) of another batch, without gradient
+    noise: float | Tensor = 0.1
+    now: Now = field(default_factory=Now)
+    adversary: Adversary | None = None
     paired: bool = False
 
     @cached_property
@@ -63,17 +94,16 @@ class Pass:
         return self.split("stratified")
 
     def split(self, estimator: str) -> Decomposition:
-        """The rate in three parts, by an estimator of that name."""
-        whole = self.whole() if estimator == "exact" and self.whole is not None else None
+        """The rate in three parts, by an estimator of that name.
+
+        Codes that are no numbers give parts that are none: `training.fit` looks for them where
+        it writes its history. A look at every step would make a GPU wait.
+        """
+        exact = estimator == "exact" and self.now.whole is not None
+        whole = self.now.whole() if exact else None
         first = slice(len(self.z) // 2 if self.paired else None)
-        return batch_decomposition(
-            self.z[first],
-            self.mean[first],
-            self.log_var[first],
-            self.dataset_size,
-            estimator,
-            whole,
-        )
+        own = self.z[first], self.mean[first], self.log_var[first]
+        return batch_decomposition(*own, self.dataset_size, estimator, whole, finite=False)
 
 
 @dataclass(frozen=True)
@@ -110,20 +140,20 @@ def forward(
     images: Tensor,
     dataset_size: int,
     generator: torch.Generator | None = None,
-    step: int = 0,
-    autocast: contextlib.AbstractContextManager | None = None,
-    whole: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    *,
+    step: int | Tensor = 0,
     memory: dict[str, Tensor] | None = None,
-    discriminator: Callable[[], Discriminator] | None = None,
-    second: Callable[[], Tensor] | None = None,
+    whole: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    adversary: Adversary | None = None,
     join: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+    autocast: contextlib.AbstractContextManager | None = None,
 ) -> Pass:
     """Encodes images, draws z ~ q(z|x) with the generator, decodes.
 
+    step, memory, whole: see `Now`. adversary: see `Adversary`.
+    join: of pairs (`Pairs.join`): changes the posteriors, mean and log variance (B, J), of a batch
+        whose second half are the partners of the first, before z is drawn.
     autocast: the networks run inside it, in lower precision; codes and losses stay float32.
-    whole: gives the mean and log variance of all N images, for the exact estimator.
-    memory: the same dictionary at every step, for objectives that keep something.
-    discriminator, second: for adversarial objectives, see `Pass`.
     """
     with autocast or contextlib.nullcontext():
         mean, log_var = model.encode(images)
@@ -132,22 +162,19 @@ def forward(
     z = sample(mean, log_var, generator)
     with autocast or contextlib.nullcontext():
         out = model.decode(z)
+    memory = {} if memory is None else memory
     return Pass(
-        images,
-        out,
-        mean,
-        log_var,
-        z,
-        dataset_size,
-        step,
-        model.likelihood,
-        model.noise,
-        whole,
-        {} if memory is None else memory,
-        generator,
-        discriminator,
-        second,
-        join is not None,
+        images=images,
+        out=out,
+        mean=mean,
+        log_var=log_var,
+        z=z,
+        dataset_size=dataset_size,
+        likelihood=model.likelihood,
+        noise=model.noise,
+        now=Now(step=step, generator=generator, memory=memory, whole=whole),
+        adversary=adversary,
+        paired=join is not None,
     )
 
 
@@ -198,7 +225,9 @@ def capacity_vae(
     out: Pass, capacity: float = 25.0, gamma: float = 1000.0, over_steps: int = 100_000
 ) -> Terms:
     """Burgess et al. (2018), Eq. 8: holds the rate at C nats; C grows from 0 over some steps."""
-    target = capacity * min(1.0, out.step / over_steps)
+    share = out.now.step / over_steps
+    share = share.clamp(max=1.0) if isinstance(share, Tensor) else min(1.0, share)
+    target = capacity * share
     return Terms(out.distortion + gamma * (out.rate - target).abs(), out)
 
 
@@ -210,15 +239,16 @@ def geco(out: Pass, target: float, speed: float = 5e-4, smooth: float = 0.9) -> 
     exp(speed * average), where average is a running mean of (distortion - target). Here it is
     kept between -10 and 10 nats, since the first steps are hundreds of nats away.
 
-    The multiplier (1 at first) and the running mean live in `out.memory`. `training.fit` hands
+    The multiplier (1 at first) and the running mean live in `out.now.memory`. `training.fit` hands
     the same memory to every step and keeps it in its checkpoint, so a resumed run goes on with
     the multiplier that it had. A pass of its own has an empty memory, and so the multiplier 1.
     """
-    multiplier = out.memory.get("multiplier", torch.ones_like(out.distortion)).detach()
+    memory = out.now.memory
+    multiplier = memory.get("multiplier", torch.ones_like(out.distortion)).detach()
     gap = (out.distortion - target).detach()
-    average = smooth * out.memory.get("average", gap) + (1 - smooth) * gap
-    out.memory["average"] = average
-    out.memory["multiplier"] = multiplier * (speed * average.clamp(-10, 10)).exp()
+    average = smooth * memory.get("average", gap) + (1 - smooth) * gap
+    memory["average"] = average
+    memory["multiplier"] = multiplier * (speed * average.clamp(-10, 10)).exp()
     return Terms(out.rate + multiplier * (out.distortion - target), out)
 
 
@@ -236,7 +266,7 @@ def factor_vae(out: Pass, gamma: float = 10.0) -> Terms:
     """
     discriminator = _discriminator("factor_vae", out, gamma)
     estimate = discriminator.frozen(out.z).mean()
-    shuffled = permute_dims(out.second(), out.generator)
+    shuffled = permute_dims(out.adversary.second(), out.now.generator)
     loss = classification_loss(discriminator(out.z.detach()), discriminator(shuffled))
     own = {"estimated_tc": estimate, "discriminator_loss": loss}
     return Terms(out.distortion + out.rate + gamma * estimate, out, own, loss)
@@ -258,7 +288,7 @@ def aae(out: Pass, gamma: float = 1.0) -> Terms:
     """
     discriminator = _discriminator("aae", out, gamma)
     log_ratio = discriminator.frozen(out.z)
-    prior = sample(torch.zeros_like(out.mean), torch.zeros_like(out.mean), out.generator)
+    prior = sample(torch.zeros_like(out.mean), torch.zeros_like(out.mean), out.now.generator)
     loss = classification_loss(discriminator(out.z.detach()), discriminator(prior))
     own = {"estimated_prior_kl": log_ratio.mean(), "discriminator_loss": loss}
     return Terms(out.distortion + gamma * F.softplus(log_ratio).mean(), out, own, loss)
@@ -267,10 +297,27 @@ def aae(out: Pass, gamma: float = 1.0) -> Terms:
 def _discriminator(name: str, out: Pass, gamma: float) -> Discriminator:
     if not (gamma >= 0 and math.isfinite(gamma)):
         raise ValueError(f"gamma is {gamma}; expected a number from 0 up.")
-    if out.discriminator is None or (name == "factor_vae" and out.second is None):
+    adversary = out.adversary
+    if adversary is None or (name == "factor_vae" and adversary.second is None):
         raise ValueError(
-            f"{name} needs a discriminator, which only `training.fit` gives it: train these "
-            "models one at a time, not with fit_many. For one pass by hand, give `forward` a "
-            "discriminator and a second batch of codes."
+            f"{name} needs a discriminator, which `training.fit` and `fit_many` give it. For one "
+            "pass by hand, give `forward` an Adversary with a discriminator and a second batch "
+            "of codes."
         )
-    return out.discriminator()
+    return adversary.discriminator()
+
+
+# What the commands `train` and `sweep` offer, by name: a new objective is one more entry.
+OBJECTIVES: dict[str, Callable[..., Terms]] = {
+    function.__name__: function
+    for function in (
+        elbo,
+        beta_vae,
+        beta_tcvae,
+        dip_vae,
+        capacity_vae,
+        geco,
+        factor_vae,
+        aae,
+    )
+}

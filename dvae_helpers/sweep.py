@@ -56,7 +56,7 @@ class Run:
             object.__setattr__(self, name, float(getattr(self, name)))
         known = [
             name
-            for name, function in inspect.getmembers(objectives, inspect.isfunction)
+            for name, function in objectives.OBJECTIVES.items()
             if "beta" in inspect.signature(function).parameters
         ]
         if self.objective not in known:
@@ -165,7 +165,7 @@ def train(run: Run) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
         history = training.fit(
             model,
             data,
-            functools.partial(getattr(objectives, run.objective), beta=run.beta),
+            functools.partial(objectives.OBJECTIVES[run.objective], beta=run.beta),
             run.steps,
             run.batch_size,
             run.seed,

@@ -1,5 +1,6 @@
 """The density-ratio trick, FactorVAE and the adversarial autoencoder."""
 
+import dataclasses
 import functools
 import math
 import signal
@@ -13,7 +14,7 @@ from dvae_helpers import __main__ as command_line
 from dvae_helpers import objectives, sweep, training, zoo
 from dvae_helpers.adversaries import Discriminator, classification_loss, permute_dims
 from dvae_helpers.models import VAE
-from dvae_helpers.objectives import aae, elbo, factor_vae, forward
+from dvae_helpers.objectives import Adversary, aae, elbo, factor_vae, forward
 
 ADVERSARIAL = [pytest.param(aae, id="aae"), pytest.param(factor_vae, id="factor_vae")]
 
@@ -46,7 +47,11 @@ def by_hand(model, images, seed=3, network_seed=1):
     network = Discriminator(model.latents, hidden=16, depth=2, seed=network_seed)
     second = torch.randn(len(images), model.latents, generator=torch.Generator().manual_seed(8))
     out = forward(
-        model, images, 30, generator, discriminator=lambda: network, second=lambda: second
+        model,
+        images,
+        30,
+        generator,
+        adversary=Adversary(discriminator=lambda: network, second=lambda: second),
     )
     return out, network, second
 
@@ -368,10 +373,10 @@ class TestFit:
         network = Discriminator(3, seed=0)
 
         def without_draws(out):
-            own = torch.Generator().manual_seed(out.step)
-            fields = vars(out) | {"generator": own, "second": lambda: out.z.detach()}
-            fields = {k: fields[k] for k in objectives.Pass.__dataclass_fields__}
-            return factor_vae(objectives.Pass(**fields), 0.0)
+            own = torch.Generator().manual_seed(out.now.step)
+            now = dataclasses.replace(out.now, generator=own)
+            adversary = dataclasses.replace(out.adversary, second=lambda: out.z.detach())
+            return factor_vae(dataclasses.replace(out, now=now, adversary=adversary), 0.0)
 
         trained, _ = train(23, objective=without_draws, discriminator=network)
         assert same_weights(trained, train(23, objective=elbo)[0])
@@ -382,16 +387,16 @@ class TestFit:
     ):
         network = Discriminator(3, hidden=8)
 
-        def broken(out):
-            if out.step == 17:
+        def broken(terms, step):
+            if step == 17:
                 with torch.no_grad():
                     network.network[0].weight[0, 0] = float("nan")
-            return objective(out, gamma=1.0)
 
         with pytest.raises(training.Diverged, match=r"loss is nan at step 20.*gamma"):
             train(
                 40,
-                objective=broken,
+                objective=adversarial(objective, 1.0),
+                on_step=broken,
                 discriminator=network,
                 checkpoint=tmp_path / "c",
                 checkpoint_seconds=0,
@@ -405,14 +410,18 @@ class TestFit:
             train(5, objective=adversarial(), discriminator=Discriminator(4))
 
     @pytest.mark.parametrize("objective", ADVERSARIAL)
-    def test_fit_many_says_that_it_cannot(self, objective):
+    def test_fit_many_gives_each_model_a_discriminator_of_its_own(self, objective):
         data = noise_images()
-        made = [VAE(data.shape, 3, "dense", 8, seed=seed) for seed in (0, 1)]
-        before = [{k: v.clone() for k, v in m.state_dict().items()} for m in made]
-        with pytest.raises(ValueError, match=r"needs a discriminator.*not with fit_many"):
-            training.fit_many(made, data, [adversarial(objective)] * 2, 5, 7, progress=False)
-        for state, each in zip(before, made, strict=True):
-            assert all(torch.equal(state[key], value) for key, value in each.state_dict().items())
+        one_by_one, together = (
+            [VAE(data.shape, 3, "dense", 8, seed=seed) for seed in (0, 1, 2)] for _ in range(2)
+        )
+        goals = [adversarial(objective), elbo, adversarial(objective, 9.0)]
+        settings = {"batch_size": 7, "precision": "float32", "log_every": 5, "progress": False}
+        histories = training.fit_many(together, data, goals, 12, **settings)
+        for seed, (model, twin) in enumerate(zip(one_by_one, together, strict=True)):
+            alone = training.fit(model, data, goals[seed], 12, seed=seed, **settings)
+            assert same_weights(model, twin)
+            assert alone.records == histories[seed].records
 
     @pytest.mark.parametrize("objective", ADVERSARIAL)
     def test_the_sweep_has_none_because_they_have_no_beta(self, objective):

@@ -74,10 +74,38 @@ def test_each_image_is_encoded_and_each_code_decoded_by_itself(architecture):
 
 def test_every_weight_has_a_gradient():
     for architecture in models.ARCHITECTURES:
-        model = VAE((1, 8, 8), latents=3, architecture=architecture, hidden=6, seed=1)
+        blocks = (2, 1) if architecture == "layered" else None
+        model = VAE((1, 8, 8), 3, architecture, hidden=6, seed=1, blocks=blocks)
         mean, log_var = model.encode(images(4, (1, 8, 8)))
         model.decode(models.sample(mean, log_var)).square().sum().backward()
         assert all(float(p.grad.abs().sum()) > 0 for p in model.parameters()), architecture
+
+
+def test_a_layered_decoder_draws_a_base_and_a_coloured_mask():
+    model = VAE((3, 5, 4), 5, "layered", hidden=7, seed=2, blocks=(3, 2))
+    z = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        drawn = model.decode(z)
+        layers = model.decoder.shape(z[:, :3]).view(6, 4, 5, 4)
+        colour = model.decoder.colour(z[:, 3:])
+    for b in range(6):
+        for c in range(3):
+            wanted = layers[b, 1 + c] + layers[b, 0] * colour[b, c]
+            torch.testing.assert_close(drawn[b, c], wanted)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"architecture": "layered"}, r"blocks=\(5, 3\)"),
+        ({"architecture": "dense", "blocks": (2, 1)}, r"blocks=\(5, 3\)"),
+        ({"architecture": "layered", "blocks": (2, 2)}, "latents = 3"),
+        ({"architecture": "layered", "blocks": (3, 0)}, "latents = 3"),
+    ],
+)
+def test_blocks_that_do_not_fit(settings, said):
+    with pytest.raises(ValueError, match=said):
+        VAE((3, 8, 8), 3, **settings)
 
 
 def test_the_seed_fixes_the_weights_and_the_global_generator_is_left_alone():

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from dvae_helpers import objectives, training
 from dvae_helpers.estimators import batch_decomposition
 from dvae_helpers.models import VAE, sample
 from dvae_helpers.objectives import (
+    Now,
     Pass,
     beta_tcvae,
     beta_vae,
@@ -36,7 +38,17 @@ def make_pass(
     images = torch.rand(batch, *shape, generator=generator, dtype=dtype)
     mean, log_var = normal(batch, latents), -1 + 0.7 * normal(batch, latents)
     z = sample(mean, log_var, generator)
-    return Pass(images, 2 * normal(batch, *shape), mean, log_var, z, dataset_size, **settings)
+    now = {name: settings.pop(name) for name in ("step", "memory", "whole") if name in settings}
+    return Pass(
+        images=images,
+        out=2 * normal(batch, *shape),
+        mean=mean,
+        log_var=log_var,
+        z=z,
+        dataset_size=dataset_size,
+        now=Now(**now),
+        **settings,
+    )
 
 
 class TestTerms:
@@ -51,7 +63,7 @@ class TestTerms:
 
     def test_bernoulli_distortion_of_black_and_white_images_is_minus_the_log_probability(self):
         out = make_pass()
-        out = Pass(out.images.round(), *list(vars(out).values())[1:])
+        out = replace(out, images=out.images.round())
         log_probability = Bernoulli(logits=out.out).log_prob(out.images).flatten(1).sum(1)
         torch.testing.assert_close(out.distortion, -log_probability.mean())
 
@@ -71,21 +83,12 @@ class TestTerms:
 
     def test_twice_the_batch_or_twice_the_pixels(self):
         out = make_pass()
-        fields = vars(out)
-        batch = [
-            torch.cat((fields[k], fields[k])) for k in ("images", "out", "mean", "log_var", "z")
-        ]
-        doubled = Pass(*batch, 40)
+        batch = ("images", "out", "mean", "log_var", "z")
+        doubled = replace(out, **{k: torch.cat((getattr(out, k), getattr(out, k))) for k in batch})
         torch.testing.assert_close(doubled.distortion, out.distortion)
         torch.testing.assert_close(doubled.rate, out.rate)
-        wide = Pass(
-            torch.cat((out.images, out.images), 3),
-            torch.cat((out.out, out.out), 3),
-            out.mean,
-            out.log_var,
-            out.z,
-            40,
-        )
+        both = {k: torch.cat((getattr(out, k), getattr(out, k)), 2) for k in ("images", "out")}
+        wide = replace(out, **both)
         torch.testing.assert_close(wide.distortion, 2 * out.distortion)
         torch.testing.assert_close(wide.rate, out.rate)
 
@@ -97,12 +100,13 @@ class TestTerms:
     def test_exact_parts_use_the_posteriors_of_all_images(self):
         everything = make_pass(batch=12, seed=3)
         whole = (everything.mean, everything.log_var)
-        batch = [getattr(everything, k)[2:7] for k in ("images", "out", "mean", "log_var", "z")]
-        out = Pass(*batch, 12, whole=lambda: whole)
+        names = ("images", "out", "mean", "log_var", "z")
+        batch = {name: getattr(everything, name)[2:7] for name in names}
+        out = Pass(**batch, dataset_size=12, now=Now(whole=lambda: whole))
         expected = batch_decomposition(out.z, out.mean, out.log_var, 12, "exact", whole)
         torch.testing.assert_close(vars(out.split("exact")), vars(expected))
         with pytest.raises(ValueError, match=r"all 12 images.*got 5"):
-            Pass(*batch, 12).split("exact")
+            Pass(**batch, dataset_size=12).split("exact")
 
     @pytest.mark.parametrize(
         "objective", [elbo, beta_vae, beta_tcvae, capacity_vae], ids=lambda f: f.__name__
@@ -177,7 +181,7 @@ class TestIdentities:
         out = make_pass()
         rate = float(out.rate)
         settings = {"gamma": 10.0, "over_steps": 1}
-        done = Pass(*[*list(vars(out).values())[:6]], 5)
+        done = replace(out, now=Now(step=5))
         for capacity in (rate - 0.5, rate + 0.5):
             got = capacity_vae(done, capacity, **settings).loss
             assert float(got) == pytest.approx(float(out.distortion) + 5, rel=1e-9)
@@ -208,7 +212,8 @@ class TestForward:
             z = sample(mean, log_var, torch.Generator().manual_seed(1))
             torch.testing.assert_close((out.mean, out.log_var, out.z), (mean, log_var, z))
             torch.testing.assert_close(out.out, model.decode(z))
-        assert (out.dataset_size, out.step, out.likelihood, out.noise) == (30, 9, "gaussian", 0.3)
+        assert (out.dataset_size, out.now.step) == (30, 9)
+        assert (out.likelihood, out.noise) == ("gaussian", 0.3)
 
     def test_the_generator_alone_decides_the_noise(self, tiny):
         model, images = self.model(), tiny.images(torch.arange(4))
@@ -279,16 +284,14 @@ class TestDip:
     def test_codes_with_unit_covariance_are_free(self):
         out = make_pass(batch=4, latents=2)
         square = torch.tensor([[1, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.float64)
-        fields = vars(out) | {"mean": square + 3, "log_var": torch.full((4, 2), -200.0).double()}
-        whitened = Pass(**{name: fields[name] for name in Pass.__dataclass_fields__})
+        whitened = replace(out, mean=square + 3, log_var=torch.full((4, 2), -200.0).double())
         for version in ("I", "II"):
             gap = dip_vae(whitened, 7, 5, version).loss - elbo(whitened).loss
             assert float(gap) == pytest.approx(0, abs=1e-9)
 
     def test_the_mean_of_the_codes_does_not_matter_and_unknown_versions_are_refused(self):
         out = make_pass(seed=5)
-        fields = {name: getattr(out, name) for name in Pass.__dataclass_fields__}
-        moved = Pass(**(fields | {"mean": out.mean + torch.tensor([1.0, -2.0, 0.5])}))
+        moved = replace(out, mean=out.mean + torch.tensor([1.0, -2.0, 0.5]))
         for version in ("I", "II"):
             penalties = [dip_vae(o, 3, 5, version).loss - elbo(o).loss for o in (out, moved)]
             torch.testing.assert_close(*penalties)
@@ -335,7 +338,9 @@ class TestGeco:
     def test_too_much_distortion_raises_the_multiplier_by_a_bounded_factor(self, above, factor):
         out = make_pass()
         geco(out, float(out.distortion) - above, speed=0.02)
-        assert float(out.memory["multiplier"]) == pytest.approx(math.exp(0.02 * factor), rel=1e-9)
+        assert float(out.now.memory["multiplier"]) == pytest.approx(
+            math.exp(0.02 * factor), rel=1e-9
+        )
 
     def test_it_is_beta_vae_with_beta_one_over_the_multiplier(self, tiny):
         model = VAE((1, 4, 6), latents=3, architecture="dense", hidden=8, seed=2)
@@ -353,8 +358,8 @@ class TestGeco:
         model = VAE((1, 4, 6), latents=3, architecture="dense", hidden=8, seed=2)
         first, second = (forward(model, tiny.images(torch.arange(9)), 30) for _ in range(2))
         geco(first, target=5)
-        assert not any(value.requires_grad for value in first.memory.values())
-        assert second.memory == {}
+        assert not any(value.requires_grad for value in first.now.memory.values())
+        assert second.now.memory == {}
 
     def test_a_resumed_run_goes_on_with_its_multiplier(self, tiny, tmp_path):
         def run(steps, checkpoint=None):

@@ -150,3 +150,19 @@ def test_any_set_of_images():
     data = datasets.load("small_sprites")
     partner, _ = Pairs(data).partners(torch.arange(64), torch.Generator().manual_seed(0))
     assert ((data.classes(partner) != data.classes(torch.arange(64))).sum(1) == 1).all()
+
+
+def test_parts_of_the_rate_come_from_the_first_images_alone():
+    """A partner is no independent draw; and two images of each pair may be more than there are."""
+    from dvae_helpers.estimators import batch_decomposition
+    from dvae_helpers.objectives import forward
+
+    model = combinations.small_model(DATA, 5)
+    images = DATA.images(torch.arange(60).repeat(2))
+    join = Pairs(DATA, BLOCKS, latents=(3, 2)).join
+    changed = torch.arange(60) % 2
+    with torch.no_grad():
+        out = forward(model, images, len(DATA), join=lambda mean, var: join(mean, var, changed))
+        wanted = batch_decomposition(out.z[:60], out.mean[:60], out.log_var[:60], 60)
+    assert float(out.parts.total_correlation) == float(wanted.total_correlation)
+    assert torch.equal(out.mean[:60, 3:][changed == 0], out.mean[60:, 3:][changed == 0])

@@ -205,7 +205,7 @@ class TestSweep:
             signal.raise_signal(signal.SIGINT)
             return beta_vae(out, beta)
 
-        monkeypatch.setattr(sweep.objectives, "beta_vae", interrupted)
+        monkeypatch.setitem(sweep.objectives.OBJECTIVES, "beta_vae", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(GRID[:1], tmp_path / "runs")
         assert not (tmp_path / "runs").exists()

@@ -151,7 +151,7 @@ class TestLearning:
         seen = []
 
         def objective(out):
-            seen.append(tuple(len(part) for part in out.whole()))
+            seen.append(tuple(len(part) for part in out.now.whole()))
             return beta_tcvae(out, 3.0, "exact")
 
         model, _ = train(6, objective=objective)
@@ -249,7 +249,7 @@ class TestCheckpoint:
             steps.append(notes["step"])
             write(path, tensors, notes)
 
-        monkeypatch.setattr(training.zoo, "write", noted)
+        monkeypatch.setattr(zoo, "write", noted)
         train(23, checkpoint=tmp_path / "a", checkpoint_seconds=0)
         assert steps[:4] == [5, 10, 15, 20]
         assert steps[-1] == 23
@@ -398,53 +398,115 @@ class TestInterrupt:
     """Ctrl-C comes while a step is being worked out."""
 
     @staticmethod
-    def objective(at, times=1):
-        def beta_tcvae_3(out):
-            if out.step == at:
+    def press(at, times=1):
+        """A hook that presses the button in the step after `at` others."""
+
+        def on_step(terms, step):
+            if step == at + 1:
                 for _ in range(times):
                     signal.raise_signal(signal.SIGINT)
-            return beta_tcvae(out, 3.0)
 
-        return beta_tcvae_3
+        return on_step
 
     @pytest.mark.parametrize("at", [0, 12, 14])
     def test_it_keeps_what_was_reached_and_goes_on_later(self, tmp_path, at):
         path = tmp_path / "c"
         before = signal.getsignal(signal.SIGINT)
-        stopped, history = train(40, objective=self.objective(at), checkpoint=path)
+        stopped, history = train(40, on_step=self.press(at), checkpoint=path)
         assert signal.getsignal(signal.SIGINT) is before
         assert history.interrupted
         assert history.records[-1]["step"] == at + 1
         assert not stopped.training
-        assert same_weights(stopped, train(at + 1, objective=self.objective(-1))[0])
+        assert same_weights(stopped, train(at + 1)[0])
         assert zoo.read(path)[1]["step"] == at + 1
-        resumed, later = train(40, objective=self.objective(-1), checkpoint=path)
+        resumed, later = train(40, checkpoint=path)
         assert not later.interrupted
         assert later.records[-1]["step"] == 40
-        assert same_weights(resumed, train(40, objective=self.objective(-1))[0])
+        assert same_weights(resumed, train(40)[0])
 
-    def test_it_works_without_a_checkpoint(self):
-        model, history = train(40, objective=self.objective(7))
+    def test_it_may_come_in_the_middle_of_a_step(self):
+        def interrupted(out):
+            if out.now.step == 7:
+                signal.raise_signal(signal.SIGINT)
+            return beta_tcvae(out, 3.0)
+
+        model, history = train(40, objective=interrupted)
         assert history.interrupted
         assert same_weights(model, train(8)[0])
 
     def test_in_the_last_step_the_run_is_simply_done(self):
-        _, history = train(10, objective=self.objective(9))
+        _, history = train(10, on_step=self.press(9))
         assert not history.interrupted
         assert [record["step"] for record in history.records] == [5, 10]
 
     def test_a_second_one_stops_at_once(self):
         before = signal.getsignal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            train(40, objective=self.objective(7, times=2))
+            train(40, on_step=self.press(7, times=2))
         assert signal.getsignal(signal.SIGINT) is before
+
+    @pytest.mark.parametrize("presses", [1, 3])
+    def test_while_a_run_is_made_it_waits(self, monkeypatch, tmp_path, presses):
+        """Presses that come in there must not break an import off."""
+        made = torch.optim.Adam
+
+        def interrupted(*args, **settings):
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+            return made(*args, **settings)
+
+        monkeypatch.setattr(torch.optim, "Adam", interrupted)
+        before = signal.getsignal(signal.SIGINT)
+        model, history = train(40, checkpoint=tmp_path / "c")
+        assert history.interrupted
+        assert len(history) == 0
+        assert not model.training
+        assert leftovers(tmp_path) == []
+        assert signal.getsignal(signal.SIGINT) is before
+        monkeypatch.undo()
+        assert same_weights(train(12)[0], train(12, checkpoint=tmp_path / "c")[0])
+
+    def test_while_the_last_checkpoint_is_written_it_is_written_whole(self, monkeypatch, tmp_path):
+        write = zoo.write
+
+        def interrupted(*args):
+            signal.raise_signal(signal.SIGINT)
+            write(*args)
+
+        monkeypatch.setattr(zoo, "write", interrupted)
+        _, history = train(12, checkpoint=tmp_path / "c", checkpoint_seconds=1e6)
+        assert [record["step"] for record in history.records] == [5, 10, 12]
+        assert zoo.read(tmp_path / "c")[1]["step"] == 12
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_the_stop_button_in_the_first_second_of_the_first_fit_leaves_a_kernel_that_trains(tmp_path):
+    """The first optimiser imports sympy and torch._dynamo; the button is pressed in the middle."""
+    code = """
+import builtins, os, signal, sys
+from test_training import train
+usual, pressed = builtins.__import__, []
+def watched(name, *rest, **others):
+    if name.startswith("sympy") and len(pressed) < 2:
+        pressed.append(name)
+        os.kill(os.getpid(), signal.SIGINT)
+    return usual(name, *rest, **others)
+builtins.__import__ = watched
+assert "sympy" not in sys.modules
+_, first = train(10)
+builtins.__import__ = usual
+_, second = train(10)
+print(len(pressed), first.interrupted, second.interrupted, len(second))
+"""
+    said, errors = child(code, tmp_path / "c").communicate(timeout=120)
+    assert said.decode().split() == ["2", "True", "False", "2"], errors.decode()
 
 
 class TestDiverged:
     def test_a_loss_that_is_no_number_ends_the_run_and_the_checkpoint_stays_good(self, tmp_path):
         def elbo_then_nan(out):
             terms = elbo(out)
-            return Terms(terms.loss * float("nan"), out) if out.step == 17 else terms
+            return Terms(terms.loss * float("nan"), out) if out.now.step == 17 else terms
 
         path = tmp_path / "c"
         with pytest.raises(Diverged, match=r"loss is nan at step 20.*learning rate.*0\.001"):
@@ -458,7 +520,7 @@ class TestDiverged:
 
         def elbo_then_nan(out):
             terms = elbo(out)
-            if out.step == 14:
+            if out.now.step == 14:
                 nothing = (out.mean - out.mean.detach()).sum()
                 return Terms(terms.loss + nothing.abs().sqrt(), out)
             return terms

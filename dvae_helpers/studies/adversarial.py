@@ -57,24 +57,23 @@ def train(name: str, weight: float, seed: int) -> tuple[VAE, list[Row]]:
     setting = "beta" if name.startswith("beta") else "gamma"
     objective = functools.partial(getattr(objectives, name), **{setting: weight})
 
-    def watching(out: objectives.Pass) -> objectives.Terms:
-        if setting == "gamma" and (out.step + 1) % WATCHED == 0:
-            with torch.no_grad():
-                mean, log_var = out.whole()
+    def watch(terms: objectives.Terms, step: int) -> None:
+        if setting == "gamma" and step % WATCHED == 0:
+            mean, log_var = models.posteriors(model, data)
             width = float((0.5 * log_var).exp().median())
-            rows.append({"step": out.step + 1, "width": width} | both(mean, log_var))
-        return objective(out)
+            rows.append({"step": step, "width": width} | both(mean, log_var))
 
     history = training.fit(
         model,
         data,
-        watching,
+        objective,
         steps=STEPS,
         batch_size=128,
         seed=seed,
         learning_rate=2e-3,
         precision="float32",
         progress=False,
+        on_step=watch,
     )
     if history.interrupted:
         raise KeyboardInterrupt
