@@ -16,7 +16,9 @@ from .models import VAE, posteriors
 DESIGNS = ("easy", "medium", "hard")
 NAMED = 3  # a wish names the first three factors: kind, colour, size
 
-TRIPLES = FactorSpace(fruits.FACTORS.names[:NAMED], fruits.FACTORS.sizes[:NAMED])
+TRIPLES = FactorSpace(
+    fruits.FACTORS.names[:NAMED], fruits.FACTORS.sizes[:NAMED], fruits.FACTORS.kinds[:NAMED]
+)
 
 # "hard": every kind in three colours, every colour on two kinds, any two kinds share one colour.
 _COLOURS_OF_KIND = ((0, 1, 2), (2, 3, 4), (0, 4, 5), (1, 3, 5))

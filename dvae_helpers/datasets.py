@@ -21,9 +21,13 @@ from .files import write_whole
 DSPRITES_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 DSPRITES_URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{DSPRITES_FILE}"
 
-_SMALL = FactorSpace(("shape", "scale", "x", "y"), (3, 6, 16, 16))
+_SMALL = FactorSpace(
+    ("shape", "scale", "x", "y"), (3, 6, 16, 16), ("nominal", "ordered", "ordered", "ordered")
+)
 _SMALL_ELLIPSES = FactorSpace(("scale", "x", "y"), (6, 16, 8))
-_SMALL_FRUITS = FactorSpace(("kind", "colour", "size", "x", "y"), (4, 6, 5, 3, 3))
+_SMALL_FRUITS = FactorSpace(
+    ("kind", "colour", "size", "x", "y"), (4, 6, 5, 3, 3), fruits.FACTORS.kinds[:5]
+)
 _CHUNK = 8192
 _PATIENCE = 30  # seconds that a server may be silent
 

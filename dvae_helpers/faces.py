@@ -31,6 +31,8 @@ POSES = ("far left", "left", "to the front", "right", "far right")  # as the vie
 FACTORS = FactorSpace(
     ("hair length", "hair colour", "age", "skin tone", "face shape", "smile", "pose"),
     (4, 5, 4, 5, 3, 5, 5),
+    # Skin tones run from light to dark; colours of hair and shapes of a face are in no order.
+    ("ordered", "nominal", "ordered", "ordered", "nominal", "ordered", "ordered"),
 )
 
 _FINE = 2  # samples along each side of a pixel; edges are also smooth within a sample

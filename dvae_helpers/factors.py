@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+KINDS = ("ordered", "nominal")
+
 
 class FactorSpace:
     """Names and sizes of K factors; image n of the full grid shows `classes(n)`.
@@ -14,13 +16,17 @@ class FactorSpace:
 
     names: K different strings.
     sizes: K integers, each at least 2: a factor with one value cannot be told from no factor.
+    kinds: K words, "ordered" or "nominal" (default: all ordered). The values of a nominal factor
+        are names in no order, as shapes or colours are: no score may take them as numbers.
 
     >>> space = FactorSpace(["size", "colour"], [2, 3])
     >>> len(space), space.classes(4).tolist(), int(space.index([1, 1]))
     (6, [1, 1], 4)
     """
 
-    def __init__(self, names: Sequence[str], sizes: Sequence[int]):
+    def __init__(
+        self, names: Sequence[str], sizes: Sequence[int], kinds: Sequence[str] | None = None
+    ):
         names, sizes = tuple(names), tuple(sizes)
         if len(names) != len(sizes) or not names:
             raise ValueError(
@@ -37,19 +43,21 @@ class FactorSpace:
                 )
         self.names: tuple[str, ...] = names
         self.sizes: tuple[int, ...] = tuple(int(size) for size in sizes)
+        self.kinds: tuple[str, ...] = check_kinds(kinds, len(names))
 
     def __len__(self) -> int:
         """How many combinations (images in the full grid) there are."""
         return math.prod(self.sizes)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FactorSpace) and (self.names, self.sizes) == (
+        return isinstance(other, FactorSpace) and (self.names, self.sizes, self.kinds) == (
             other.names,
             other.sizes,
+            other.kinds,
         )
 
     def __hash__(self) -> int:
-        return hash((self.names, self.sizes))
+        return hash((self.names, self.sizes, self.kinds))
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{n}: {s}" for n, s in zip(self.names, self.sizes, strict=True))
@@ -113,6 +121,18 @@ class FactorSpace:
     def entropies(self) -> Tensor:
         """H(g_k) = ln V_k of every factor when the grid is drawn uniformly -> (K,), nats."""
         return torch.tensor(self.sizes, dtype=torch.float64).log()
+
+
+def check_kinds(kinds: Sequence[str] | None, factors: int) -> tuple[str, ...]:
+    """The kind of each of K factors; all "ordered" for None. Raises ValueError for other words."""
+    if kinds is None:
+        return ("ordered",) * factors
+    if isinstance(kinds, str) or len(kinds) != factors or not set(kinds) <= set(KINDS):
+        raise ValueError(
+            f"kinds is {kinds!r}; expected one of {', '.join(map(repr, KINDS))} for each of the "
+            f"{factors} factors."
+        )
+    return tuple(kinds)
 
 
 def _integers(values: Tensor | Sequence | int, what: str) -> Tensor:

@@ -17,7 +17,11 @@ SIZE = 64
 KINDS = ("apple", "pear", "banana", "grapes")
 COLOURS = ("red", "yellow", "green", "blue", "purple", "black")
 SIZES = ("tiny", "small", "medium", "big", "huge")
-FACTORS = FactorSpace(("kind", "colour", "size", "x", "y", "shade"), (4, 6, 5, 8, 8, 4))
+FACTORS = FactorSpace(
+    ("kind", "colour", "size", "x", "y", "shade"),
+    (4, 6, 5, 8, 8, 4),
+    ("nominal", "nominal", "ordered", "ordered", "ordered", "ordered"),
+)
 
 _STEP = 4  # pixels from one position to the next
 _FIRST = 18  # where the middle of a fruit is at position 0, in pixels

@@ -15,7 +15,11 @@ from torch import Tensor
 from .factors import FactorSpace
 
 SIZE = 64
-FACTORS = FactorSpace(("shape", "scale", "orientation", "x", "y"), (3, 6, 40, 32, 32))
+FACTORS = FactorSpace(
+    ("shape", "scale", "orientation", "x", "y"),
+    (3, 6, 40, 32, 32),
+    ("nominal", "ordered", "ordered", "ordered", "ordered"),  # the angle is cut open at 0
+)
 SHAPES = ("square", "ellipse", "heart")
 
 _HALF = 9.6  # half the side of the square at scale 1, in pixels

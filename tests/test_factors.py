@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dvae_helpers import combinations, datasets, faces, fruits, sprites
 from dvae_helpers.factors import FactorSpace
 
 SPACE = FactorSpace(("kind", "size", "colour"), (3, 2, 4))
@@ -160,3 +161,28 @@ def test_positions_that_are_not_integers_are_refused(index):
 def test_no_samples_are_refused(n):
     with pytest.raises(ValueError, match=f"Asked for {n}"):
         SPACE.sample(n)
+
+
+def test_factors_are_ordered_unless_declared_nominal():
+    assert SPACE.kinds == ("ordered",) * 3
+    space = FactorSpace(SPACE.names, SPACE.sizes, ["nominal", "ordered", "nominal"])
+    assert space.kinds == ("nominal", "ordered", "nominal")
+    assert space != SPACE
+    assert space == FactorSpace(SPACE.names, SPACE.sizes, space.kinds)
+
+
+@pytest.mark.parametrize("kinds", ["ordered", ["ordered"], ["ordered", "nominal", "circular"]])
+def test_other_kinds_are_refused(kinds):
+    with pytest.raises(ValueError, match=r"kinds is .*'ordered', 'nominal'.*3 factors"):
+        FactorSpace(SPACE.names, SPACE.sizes, kinds)
+
+
+def test_names_of_things_are_nominal_in_every_set_of_the_course():
+    """What has no order must not become a number in a regression; the rest may."""
+    nominal = {"shape", "kind", "colour", "hair colour", "face shape"}
+    for name in ("small_sprites", "small_fruits"):
+        space = datasets.load(name).factors
+        assert {n for n, kind in zip(space.names, space.kinds, strict=True) if kind == "nominal"}
+    for space in (sprites.FACTORS, fruits.FACTORS, faces.FACTORS, combinations.TRIPLES):
+        for name, kind in zip(space.names, space.kinds, strict=True):
+            assert (kind == "nominal") == (name in nominal), name
