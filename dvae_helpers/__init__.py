@@ -1,8 +1,8 @@
 """The code behind the course: images, models, objectives, training, pictures.
 
 Each module imports only from those before it in this list:
-files, factors, sprites, fruits, faces, datasets, models, zoo, estimators, adversaries,
-objectives, pairs, training, information, importances, metrics, sweep, combinations, referee,
+files, factors, sprites, fruits, faces, datasets, models, zoo, quadrature, estimators,
+adversaries, objectives, pairs, training, metrics, sweep, combinations, referee,
 studies, figures, pages, widgets, exercises, slides, handout, doctor, bench.
 """
 

@@ -8,8 +8,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from . import quadrature
+
+Posterior = Tensor | np.ndarray
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -200,43 +205,40 @@ def batch_decomposition(
 
 
 @torch.no_grad()
-def decompose(mean: Tensor, log_var: Tensor, samples: int = 4096, seed: int = 0) -> Decomposition:
+def decompose(
+    mean: Posterior,
+    log_var: Posterior,
+    samples: int = 4096,
+    seed: int = 0,
+    progress: bool = False,
+) -> Decomposition:
     """The parts of the mean KL for a finite data set, against the posteriors of all N images.
 
     mean, log_var: (N, J), of every image. The sum of the three parts is the mean KL, exactly.
-    - dimension_kl: the one-dimensional q(z_j) are integrated by quadrature.
+    - dimension_kl: the one-dimensional q(z_j) are integrated by quadrature (`marginal_kl`).
     - mutual_information: the mean of log q(z|x) - log q(z) over about `samples` codes, spread
       evenly over the images, with q(z) summed over all N; `error` is its standard error.
     - total_correlation: what is left of the KL, so it has the same error.
-    The work is in float64; samples * N * J numbers pass through it, in parts.
+    The codes are drawn on the processor, so that every device scores the same ones. 737,280
+    images with 10 latents take about ten seconds on two cores.
+    Raises ValueError as `check_posteriors` does, and for a posterior too narrow to integrate.
     """
-    check_posteriors(mean, log_var)
+    mean, log_var = posteriors_in(mean, log_var)
     if samples < 1:
         raise ValueError(f"samples is {samples}; expected at least 1.")
     n, latents = mean.shape
-    mean, log_var = mean.double(), log_var.double()
-    generator = torch.Generator(mean.device).manual_seed(seed)
-    repeats = -(-samples // n)
-    chosen = torch.arange(n, device=mean.device).repeat(repeats)
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.arange(n).repeat(-(-samples // n))
     if n > samples:
-        chosen = torch.randperm(n, generator=generator, device=mean.device)[:samples]
-    noise = torch.randn(
-        len(chosen), latents, generator=generator, device=mean.device, dtype=mean.dtype
-    )
-    # log N(z; mean, var), summed over the latents, is a - z**2 / (2 var) + z mean / var: one
-    # matrix product gives it for all pairs of a code and an image.
-    precision = (-log_var).exp()
-    slopes = torch.cat((-0.5 * precision, precision * mean), 1).T  # (2J, N)
-    offset = -0.5 * (mean**2 * precision + log_var + LOG_2PI).sum(1) - math.log(n)
-    information = []
-    for part, draw in zip(chosen.split(64), noise.split(64), strict=True):
-        z = mean[part] + (0.5 * log_var[part]).exp() * draw
-        log_q = torch.addmm(offset, torch.cat((z**2, z), 1), slopes).logsumexp(1)
-        information.append(log_density(z, mean[part], log_var[part]).sum(1) - log_q)
-    information = torch.cat(information)
+        chosen = torch.randperm(n, generator=generator)[:samples]
+    noise = torch.randn(len(chosen), latents, generator=generator, dtype=torch.float64)
+    dimension_kl = marginal_kl(mean, log_var, progress).sum()
+    mean, log_var, chosen = mean.double(), log_var.double(), chosen.to(mean.device)
+    z = mean[chosen] + (0.5 * log_var[chosen]).exp() * noise.to(mean.device)
+    own = log_density(z, mean[chosen], log_var[chosen]).sum(1)
+    information = own - aggregate_log_density(z, own, mean, log_var, progress)
     rate = gaussian_kl(mean, log_var).sum(1).mean()
     mutual_information = information.mean()
-    dimension_kl = marginal_kl(mean, log_var).sum()
     return Decomposition(
         mutual_information,
         rate - mutual_information - dimension_kl,
@@ -245,45 +247,121 @@ def decompose(mean: Tensor, log_var: Tensor, samples: int = 4096, seed: int = 0)
     )
 
 
-def marginal_kl(mean: Tensor, log_var: Tensor) -> Tensor:
+def marginal_kl(mean: Posterior, log_var: Posterior, progress: bool = False) -> Tensor:
     """KL(q(z_j) || p(z_j)) of every latent, by quadrature -> (J,), nats. mean, log_var: (N, J)."""
-    result = []
-    for j in range(mean.shape[1]):
-        points = line(mean[:, j], log_var[:, j])
-        log_q = mixture_log_density(points, mean[:, j], log_var[:, j])
+    # Far from 0, log p is thousands of nats, and single precision would lose the fourth decimal.
+    mean, log_var = (half.double() for half in posteriors_in(mean, log_var))
+    groups = quadrature.Groups(len(mean), device=mean.device)
+
+    def integrand(density: Tensor, points: Tensor) -> Tensor:
         log_p = -0.5 * (points**2 + LOG_2PI)
-        result.append(torch.trapezoid(log_q.exp() * (log_q - log_p), points))
-    return torch.stack(result)
+        return torch.special.xlogy(density, density) - density * log_p
 
+    def of_latent(j: int) -> Tensor:
+        mixture = quadrature.Mixtures(mean[:, j], log_var[:, j], groups)
+        remedy = "Add noise to the codes, or take out the images whose codes lie far away."
+        return mixture.integral(integrand, 1e-7, j, remedy)[0][0]
 
-def line(mean: Tensor, log_var: Tensor) -> Tensor:
-    """Evenly spaced points on which a mixture of Gaussians is integrated: (N,), (N,) -> (P,).
-
-    For a Gaussian of width sigma, the trapezium rule with step h errs by a factor of about
-    exp(-2 pi^2 sigma^2 / h^2): 1e-15 for h = 0.75 sigma. So the narrowest component sets h. The
-    logarithm of a mixture is less smooth where a narrow and a wide component meet: hence 0.4.
-    Raises ValueError if that asks for more than two million points.
-    """
-    sigma = (0.5 * log_var).exp()
-    narrow = float(sigma.min())
-    low, high = float((mean - 9 * sigma).min()), float((mean + 9 * sigma).max())
-    steps = (high - low) / (0.4 * narrow) if narrow > 0 else math.inf
-    if not steps <= 2_000_000:
-        raise ValueError(
-            f"The narrowest posterior has sigma {narrow:.1e} and the codes span "
-            f"{high - low:.1e}, so the integral would need {steps:,.0f} points. "
-            "Add noise to the codes, or rescale the latent."
-        )
-    steps = math.ceil(steps)
-    return torch.linspace(low, high, steps + 1, dtype=mean.dtype, device=mean.device)
-
-
-def mixture_log_density(points: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """log 1/N sum_n N(points; mean_n, var_n) on a line: (P,), (N,), (N,) -> (P,)."""
-    parts = points.split(max(1, 4_000_000 // len(mean)))
-    return torch.cat([_pairs(part, mean, log_var).logsumexp(1) for part in parts]) - math.log(
-        len(mean)
+    title = "KL of each latent"
+    return torch.stack(
+        quadrature.side_by_side(of_latent, mean.shape[1], mean.device, progress, title)
     )
+
+
+_BLOCK = 2048  # images that are near one another
+_NEGLIGIBLE = 25.0  # nats: what is left out of q(z) is 1e-11 of it
+
+
+def aggregate_log_density(
+    z: Tensor, own: Tensor, mean: Tensor, log_var: Tensor, progress: bool = False
+) -> Tensor:
+    """log q(z_i) = log 1/N sum_n q(z_i|x_n) of S codes, in nats -> (S,).
+
+    z: (S, J) float64; own: (S,), log q(z_i|x_i), a lower bound of the sum. mean, log_var: (N, J)
+    float64. The images are cut into blocks of neighbours. If even the nearest corner of a block
+    is so far from z_i that all N images there would count less than e^-25 of image i, the block
+    is left out.
+    """
+    cuda = z.device.type == "cuda"
+    n, tile = len(mean), 512 if cuda else 32
+    with quadrature.one_thread():
+        images = _by_neighbourhood(mean, log_var, 2**17 if cuda else _BLOCK)
+    # log N(z; mean, var), summed over the latents, is a - z**2 / (2 var) + z mean / var: one
+    # matrix product gives it for all pairs of a code and an image.
+    precision = (-log_var).exp()
+    slopes = torch.cat((-0.5 * precision, precision * mean), 1)
+    offset = -0.5 * (mean**2 * precision + log_var + LOG_2PI).sum(1)
+    blocks = [(slopes[rows].T.contiguous(), offset[rows]) for rows in images]
+    low, high = (
+        torch.stack([getattr(mean[rows], side)(0) for rows in images]) for side in ("amin", "amax")
+    )
+    widest = torch.stack([log_var[rows].amax(0) for rows in images])
+    peak = torch.stack([-0.5 * (log_var[rows] + LOG_2PI).sum(1).amax() for rows in images])
+
+    def of_tile(codes: Tensor) -> Tensor:
+        code = z[codes]
+        away = (low - code[:, None]).clamp(min=0) + (code[:, None] - high).clamp(min=0)
+        bound = peak - 0.5 * (away**2 * (-widest).exp()).sum(2)  # (codes, blocks)
+        near = (bound >= own[codes, None] - math.log(n) - _NEGLIGIBLE).any(0).nonzero()[:, 0]
+        powers = torch.cat((code**2, code), 1)
+        parts = [
+            torch.addmm(blocks[block][1], powers, blocks[block][0]).logsumexp(1)
+            for block in near.tolist()
+        ]
+        return torch.stack(parts).logsumexp(0)
+
+    # Codes that are near one another need the same blocks.
+    nearest = torch.cdist(z, (low + high) / 2).argmin(1)
+    tiles = nearest.argsort().split(tile)
+    done = quadrature.side_by_side(
+        lambda number: of_tile(tiles[number]), len(tiles), z.device, progress, "log q(z)", "part"
+    )
+    result = torch.empty_like(own)
+    result[torch.cat(tiles)] = torch.cat(done)
+    return result - math.log(n)
+
+
+def _by_neighbourhood(mean: Tensor, log_var: Tensor, block: int) -> list[Tensor]:
+    """Image numbers in blocks of at most `block`: halved again and again, along one latent.
+
+    That latent is the one whose means spread most, in units of the posteriors' widths.
+    """
+    parts, done = [torch.arange(len(mean), device=mean.device)], []
+    scaled = mean * (-0.5 * log_var.median(0).values).exp()
+    while parts:
+        rows = parts.pop()
+        if len(rows) <= block:
+            done.append(rows)
+            continue
+        inside = scaled[rows]
+        latent = int((inside.amax(0) - inside.amin(0)).argmax())
+        order = inside[:, latent].argsort(stable=True)
+        parts += [rows[half] for half in order.tensor_split(2)]
+    return done
+
+
+def posteriors_in(mean: Posterior, log_var: Posterior) -> tuple[Tensor, Tensor]:
+    """Posteriors as this file computes with them: two (N, J) of one dtype, on one device.
+
+    They may come as tensors, with a gradient or without, on any device, or as arrays. Halves
+    become float32. An Apple GPU has no float64, so its tensors come to the processor.
+    Raises ValueError as `check_posteriors` does.
+    """
+    pair = []
+    for what, value in (("mean", mean), ("log_var", log_var)):
+        try:
+            value = torch.as_tensor(value).detach()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"{what} is not an array of numbers ({error}); expected (images, latents)."
+            ) from error
+        if value.dtype in (torch.float16, torch.bfloat16):
+            value = value.float()
+        pair.append(value.cpu() if value.device.type == "mps" else value)
+    mean, log_var = pair
+    check_posteriors(mean, log_var)
+    dtype = torch.promote_types(mean.dtype, log_var.dtype)
+    return mean.to(dtype), log_var.to(mean.device, dtype)
 
 
 def check_posteriors(mean: Tensor, log_var: Tensor, finite: bool = True) -> None:

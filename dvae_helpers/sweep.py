@@ -13,6 +13,7 @@ import inspect
 import io
 import json
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,9 @@ from .files import write_csv
 from .models import VAE, posteriors
 
 TERMS = ("distortion", "rate", "mutual_information", "total_correlation", "dimension_kl")
-SCORES = tuple(name for name in metrics.MEANING if "boosting" not in name)  # that takes minutes
+SCORES = tuple(
+    column.name for score in metrics.SCORES if not score.slow for column in score.columns
+)
 
 _MANY = 50_000  # images; of a larger set, this many at random stand for all where that is enough
 
@@ -208,13 +211,44 @@ def terms(model: VAE, data: ImageSet, seed: int = 0) -> dict[str, float]:
 def scores(model: VAE, data: ImageSet, seed: int = 0) -> dict[str, float]:
     """The `SCORES` as `metrics.score` gives them: they depend on model, data and seed alone.
 
-    A model that one of them refuses (a classifier that does not converge, say) has nan for all,
-    so that the other runs of the sweep go on; `metrics.score` on that model says why.
+    One that refuses this model (a classifier that does not converge, say), or does not apply to
+    it, is nan, so that the others and the other runs of the sweep go on; a line says which and why.
     """
-    try:
-        return metrics.score(model, data, seed=seed, progress=False).values
-    except ValueError:
-        return dict.fromkeys(SCORES, math.nan)
+    found = metrics.score(model, data, seed=seed, progress=False)
+    for name, remark in found.remarks.items():
+        tqdm.write(f"{data.name}, {name}: {remark}", file=sys.stderr)
+    return dict.fromkeys(SCORES, math.nan) | found.values
+
+
+def between_seeds(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How far two seeds of one setting differ: a row for each setting and number of the table.
+
+    setting: the fields of `Run` but the seed, in words. name: of a term or score. seeds: how many
+    have a number. mean, and spread, the standard deviation over seeds. difference: the mean
+    absolute difference of two seeds. nan where fewer than two seeds have a number.
+    """
+    settings = [field.name for field in dataclasses.fields(Run) if field.name != "seed"]
+    groups: dict[tuple, list[dict[str, Any]]] = {}
+    for line in rows:
+        groups.setdefault(tuple(line[name] for name in settings), []).append(line)
+    result = []
+    for group, lines in groups.items():
+        words = ", ".join(f"{key}={value}" for key, value in zip(settings, group, strict=True))
+        for name in (*TERMS, *SCORES):
+            values = np.array([line[name] for line in lines if math.isfinite(line[name])])
+            pairs = np.abs(values[:, None] - values)[np.triu_indices(len(values), 1)]
+            there = len(pairs) > 0
+            result.append(
+                {
+                    "setting": words,
+                    "name": name,
+                    "seeds": len(values),
+                    "mean": float(values.mean()) if len(values) else math.nan,
+                    "spread": float(values.std(ddof=1)) if there else math.nan,
+                    "difference": float(pairs.mean()) if there else math.nan,
+                }
+            )
+    return result
 
 
 def load(run: Run, folder: str | Path) -> VAE:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import importances
+from .. import metrics
 from .checking import Wrong, call, check, compare_number, number_of, refuse, two_of
 
 
@@ -140,7 +140,7 @@ def extremes(answer: Any) -> None:
             raise Wrong("a table has at least 2 rows, 2 columns, and no negative number.")
         if (table.sum(0) == 0).any():
             raise Wrong("every factor must be served by some latent: no column of zeros.")
-        d, c, *_ = importances.importance_scores(table)
+        d, c, *_ = metrics.importance_scores(table)
         high, low = (d, c) if names == "DC" else (c, d)
         if high < 0.999:
             raise Wrong(f"your {which} table has {names[0]} = {high:.2f}; it must be 1.")

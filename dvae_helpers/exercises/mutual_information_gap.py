@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import information
+from .. import metrics
 from .checking import Wrong, call, check, compare_number, number_of, refuse, tensor_of
 
 
@@ -102,7 +102,7 @@ def _known(codes: Tensor, classes: Tensor, width: float) -> tuple[Tensor, float]
         )
     spread = codes.std(0)
     log_var = 2 * (width * torch.where(spread > 0, spread, 1)).log().expand_as(codes)
-    found = information.mig_exact(codes, log_var, classes)
+    found = metrics.mig_exact(codes, log_var, classes)
     return found.information / found.entropy[:, None], found.score
 
 

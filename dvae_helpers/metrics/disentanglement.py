@@ -4,8 +4,7 @@ Eastwood & Williams (2018). Axes: n image, j latent, k factor. The two halves ar
 `importances` fits a regressor for each factor, `importance_scores` is arithmetic on the table.
 """
 
-import contextlib
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import joblib
@@ -13,11 +12,11 @@ import numpy as np
 import torch
 from scipy.special import xlogy
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LassoCV
 from torch import Tensor
 
-from .information import Factors, codes_and_labels
+from .inputs import Codes, Factors, codes_in, labels_in, refused_warnings, split, targets_in
+from .record import Column, Sample, Score
 
 ERROR = "normalised error: 0 is best, 1 is no better than the mean"
 ACCURACY = "accuracy: 1 is best"
@@ -50,12 +49,13 @@ class DCI:
 
 
 def dci(
-    codes: Tensor | np.ndarray,
+    codes: Codes,
     factors: Factors,
     regressor: str = "lasso",
     seed: int = 0,
     test: float = 0.2,
     jobs: int | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> DCI:
     """D, C and I of codes (N, J), usually the means, for factors (N, K).
 
@@ -66,14 +66,18 @@ def dci(
         "boosting": gradient-boosted trees as a classifier with the library's own settings, as in
             disentanglement_lib: the scores of Locatello et al. (2019) compare with this. Slow.
     factors: a FactorSpace, if the rows are every image of its grid; or the values, (N, K).
-        Real-valued ones only for lasso and forest. Both take the values as numbers: the order
-        of a nominal factor's values (such as shape) then matters; boosting knows no order.
+        Real-valued ones only for lasso and forest.
+    kinds: "ordered" or "nominal" for each factor, as in `FactorSpace.kinds`, which is taken from
+        a FactorSpace; by default words are nominal and numbers ordered. Lasso and forest predict
+        an ordered factor as a number. For a nominal one, such as a shape, they predict one number
+        a value, "is it this?" (one-hot), so that the names of its values carry no order; the
+        lasso's importance is the mean over these. Boosting classifies, and knows no order.
     seed: of the split into rows to fit and rows to test (the share `test`), and of the trees.
     jobs: factors that are fitted at once (default: torch.get_num_threads()).
 
     Raises ValueError for NaN, one latent, one factor, a factor with one value, too few rows.
     """
-    importance, informed = importances(codes, factors, regressor, seed, test, jobs)
+    importance, informed = importances(codes, factors, regressor, seed, test, jobs, kinds)
     d, c, per_latent, weight, per_factor = importance_scores(importance)
     measure, i = REGRESSORS[regressor], float(informed.mean())
     return DCI(d, c, i, measure, importance, per_latent, weight, per_factor, informed)
@@ -85,7 +89,8 @@ def importance_scores(importance: Tensor | np.ndarray):
     D_j = 1 - H(row j as shares) in base K: 1 if latent j matters for one factor, 0 if equally
     for all. rho_j = its share of all importance; D = sum_j rho_j D_j, so unused latents do not
     count. C_k = 1 - H(column k as shares) in base J; C is their mean. A row or column of zeros
-    has the score 0: it serves nothing. All are between 0 and 1.
+    has the score 0: it serves nothing. All are between 0 and 1. A table may be off by rounding:
+    entries above -1e-9 of the largest count as 0.
     Raises ValueError for negative or infinite numbers, one latent, or one factor: entropy in
     base 1 does not exist.
     """
@@ -95,11 +100,12 @@ def importance_scores(importance: Tensor | np.ndarray):
             f"importance has shape {table.shape}; DCI needs (latents, factors) with at least 2 of "
             "each: entropies in base 1 do not exist. For one factor, look at MIG."
         )
-    if not np.isfinite(table).all() or table.min() < 0:
+    if not np.isfinite(table).all() or table.min() < -1e-9 * np.abs(table).max():
         raise ValueError(
             f"importance has entries from {table.min()} to {table.max()}; they must be finite and "
             "not negative. Take absolute values of regression weights."
         )
+    table = table.clip(min=0)
     per_latent, row_sums = _purity(table)
     per_factor, _ = _purity(table.T)
     weight = row_sums / row_sums.sum() if row_sums.any() else row_sums
@@ -116,17 +122,23 @@ def _purity(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def importances(
-    codes: Tensor | np.ndarray,
+    codes: Codes,
     factors: Factors,
     regressor: str = "lasso",
     seed: int = 0,
     test: float = 0.2,
     jobs: int | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The importances (J, K), and the error or accuracy on held-out rows (K,). See `dci`."""
     if regressor not in REGRESSORS:
         raise ValueError(f"regressor is {regressor!r}; choose one of {', '.join(REGRESSORS)}.")
-    codes, values = codes_and_labels(codes, factors, real=regressor != "boosting")
+    codes = codes_in(codes)
+    if regressor == "boosting":
+        values = labels_in(factors, len(codes))
+        kinds = ("nominal",) * values.shape[1]
+    else:
+        values, kinds = targets_in(factors, len(codes), kinds)
     if codes.shape[1] < 2 or values.shape[1] < 2:
         raise ValueError(
             f"DCI got {codes.shape[1]} latents and {values.shape[1]} factors, but needs 2 of each: "
@@ -144,7 +156,9 @@ def importances(
     order = sorted(range(values.shape[1]), key=lambda k: -len(np.unique(values[:, k])))
     with refused_warnings():
         fits = joblib.Parallel(jobs or torch.get_num_threads(), prefer="threads")(
-            joblib.delayed(_fit)(regressor, codes[:, alive], values[:, k], train, held, seed)
+            joblib.delayed(_fit)(
+                regressor, codes[:, alive], values[:, k], kinds[k], train, held, seed
+            )
             for k in order
         )
     importance = np.zeros((codes.shape[1], values.shape[1]))
@@ -155,51 +169,56 @@ def importances(
     return torch.from_numpy(importance), torch.from_numpy(informed)
 
 
-def _fit(regressor: str, codes: np.ndarray, target: np.ndarray, train, held, seed: int):
+def _fit(regressor: str, codes: np.ndarray, values: np.ndarray, kind: str, train, held, seed: int):
     """Importances of the codes (n, J) for one factor (n,), and the error or the accuracy."""
     if not codes.shape[1]:  # no latent varies: guess the mean, or the commonest value
-        classes, counts = np.unique(target[train], return_counts=True)
-        hits = float((target[held] == classes[counts.argmax()]).mean())
+        classes, counts = np.unique(values[train], return_counts=True)
+        hits = float((values[held] == classes[counts.argmax()]).mean())
         return np.zeros(0), hits if regressor == "boosting" else 1.0
     if regressor == "boosting":
-        model = GradientBoostingClassifier(random_state=seed).fit(codes[train], target[train])
-        hits = float((model.predict(codes[held]) == target[held]).mean())
+        model = GradientBoostingClassifier(random_state=seed).fit(codes[train], values[train])
+        hits = float((model.predict(codes[held]) == values[held]).mean())
         return model.feature_importances_, hits
-    target = (target - target[train].mean()) / target[train].std()
+    target = values[:, None]
+    if kind == "nominal":  # one column for each value that the regressor sees
+        target = (target == np.unique(values[train])).astype(np.float64)
+    target = (target - target[train].mean(0)) / target[train].std(0)
     if regressor == "forest":
-        model = RandomForestRegressor(_TREES, random_state=seed).fit(codes[train], target[train])
+        model = RandomForestRegressor(_TREES, random_state=seed)
+        fitted = target[train] if target.shape[1] > 1 else target[train, 0]
+        predicted = model.fit(codes[train], fitted).predict(codes[held]).reshape(len(held), -1)
         weights = model.feature_importances_
     else:
         codes = codes.astype(np.float64)
         codes = (codes - codes[train].mean(0)) / codes[train].std(0)
-        model = LassoCV(max_iter=20_000).fit(codes[train], target[train])
-        weights = np.abs(model.coef_)
-    wrong = np.sqrt(np.mean((model.predict(codes[held]) - target[held]) ** 2))
+        models = [LassoCV(max_iter=20_000).fit(codes[train], column) for column in target[train].T]
+        predicted = np.stack([model.predict(codes[held]) for model in models], 1)
+        weights = np.mean([np.abs(model.coef_) for model in models], 0)
+    wrong = np.sqrt(np.mean((predicted - target[held]) ** 2))
     guess = np.sqrt(np.mean(target[held] ** 2))  # the error of the mean of the fitted rows
     return weights, float(wrong / guess) if guess else float(wrong)
 
 
-@contextlib.contextmanager
-def refused_warnings():
-    """A fit that does not converge is an error: its number would mean nothing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            yield
-        except ConvergenceWarning as warning:
-            raise ValueError(
-                f"A fit did not converge ({str(warning).splitlines()[0]}). Rescale the codes, for "
-                "example to a standard deviation of 1, and leave out far outliers."
-            ) from warning
+def _columns(regressor: str) -> tuple[Column, ...]:
+    published = ", as in disentanglement_lib" if regressor == "boosting" else ""
+    name = f"dci_{regressor}_informativeness"
+    informed = Column(name, "error of held-out rows; 0 is best, 1 is chance", 0.0, 2.0)
+    if regressor == "boosting":
+        informed = Column(name, "accuracy on held-out rows; 1 is best")
+    return (
+        Column(f"dci_{regressor}_disentanglement", f"D{published}: one factor a latent; 0 to 1"),
+        Column(f"dci_{regressor}_completeness", f"C{published}: one latent a factor; 0 to 1"),
+        informed,
+    )
 
 
-def split(rows: int, test: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers to fit and to test, at random: two arrays without a row in common."""
-    held = round(rows * test)
-    if not 0 < test < 1 or held < 1 or rows - held < 10:
-        raise ValueError(
-            f"{rows} rows with the share {test} held out leave {rows - held} to fit and {held} to "
-            "test; at least 10 and 1 are needed. Give more rows."
-        )
-    order = np.random.default_rng(seed).permutation(rows)
-    return order[held:], order[:held]
+def _score(regressor: str) -> Score:
+    def read(sample: Sample) -> list[float]:
+        found = dci(sample.codes, sample.labels, regressor, sample.seed, kinds=sample.kinds)
+        return [found.disentanglement, found.completeness, found.informativeness]
+
+    source = "Eastwood & Williams (2018), Sec. 2"
+    return Score(dci, _columns(regressor), read, source, factors=2, slow=regressor == "boosting")
+
+
+SCORES = tuple(_score(regressor) for regressor in REGRESSORS)
