@@ -286,17 +286,20 @@ def aggregate_log_density(
     n, tile = len(mean), 512 if cuda else 32
     with quadrature.one_thread():
         images = _by_neighbourhood(mean, log_var, 2**17 if cuda else _BLOCK)
-    # log N(z; mean, var), summed over the latents, is a - z**2 / (2 var) + z mean / var: one
-    # matrix product gives it for all pairs of a code and an image.
-    precision = (-log_var).exp()
-    slopes = torch.cat((-0.5 * precision, precision * mean), 1)
-    offset = -0.5 * (mean**2 * precision + log_var + LOG_2PI).sum(1)
-    blocks = [(slopes[rows].T.contiguous(), offset[rows]) for rows in images]
-    low, high = (
-        torch.stack([getattr(mean[rows], side)(0) for rows in images]) for side in ("amin", "amax")
-    )
-    widest = torch.stack([log_var[rows].amax(0) for rows in images])
-    peak = torch.stack([-0.5 * (log_var[rows] + LOG_2PI).sum(1).amax() for rows in images])
+        order, sizes = torch.cat(images), [len(rows) for rows in images]
+        mean, log_var = mean[order], log_var[order]
+        # log N(z; mean, var), summed over the latents, is a - z**2 / (2 var) + z mean / var: one
+        # matrix product gives it for all pairs of a code and an image.
+        precision = (-log_var).exp()
+        slopes = torch.cat((-0.5 * precision, precision * mean), 1).split(sizes)
+        peaks = -0.5 * (log_var + LOG_2PI).sum(1)
+        offsets = (peaks - 0.5 * (mean**2 * precision).sum(1)).split(sizes)
+        low, high = (
+            torch.stack([getattr(part, side)(0) for part in mean.split(sizes)])
+            for side in ("amin", "amax")
+        )
+        widest = torch.stack([part.amax(0) for part in log_var.split(sizes)])
+        peak = torch.stack([part.amax() for part in peaks.split(sizes)])
 
     def of_tile(codes: Tensor) -> Tensor:
         code = z[codes]
@@ -305,7 +308,7 @@ def aggregate_log_density(
         near = (bound >= own[codes, None] - math.log(n) - _NEGLIGIBLE).any(0).nonzero()[:, 0]
         powers = torch.cat((code**2, code), 1)
         parts = [
-            torch.addmm(blocks[block][1], powers, blocks[block][0]).logsumexp(1)
+            torch.addmm(offsets[block], powers, slopes[block].T).logsumexp(1)
             for block in near.tolist()
         ]
         return torch.stack(parts).logsumexp(0)
@@ -327,7 +330,7 @@ def _by_neighbourhood(mean: Tensor, log_var: Tensor, block: int) -> list[Tensor]
     That latent is the one whose means spread most, in units of the posteriors' widths.
     """
     parts, done = [torch.arange(len(mean), device=mean.device)], []
-    scaled = mean * (-0.5 * log_var.median(0).values).exp()
+    scaled = (mean * (-0.5 * log_var.median(0).values).exp()).float()
     while parts:
         rows = parts.pop()
         if len(rows) <= block:

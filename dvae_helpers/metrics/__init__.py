@@ -15,13 +15,22 @@ from .least_variance import factor_vae_score
 from .mutual_information_gap import Gap, mig, mig_exact
 from .readable import explicitness
 from .record import Column, Sample, Score
-from .registry import COLUMNS, MEANING, SCORES
+from .registry import COLUMNS, MEANING, SCORES, as_markdown
 from .separated_predictability import sap
 from .squared_ratio import modularity
 from .table import Scores, score
 
 __all__ = ["COLUMNS", "DCI", "MEANING", "REGRESSORS", "SCORES", "Column", "Gap", "InfoMEC"]
-__all__ += ["Interval", "Sample", "Score", "Scores", "beta_vae_score", "binned_information", "dci"]
+__all__ += [
+    "Interval",
+    "Sample",
+    "Score",
+    "Scores",
+    "as_markdown",
+    "beta_vae_score",
+    "binned_information",
+    "dci",
+]
 __all__ += ["entropies", "exact_information", "explicitness", "factor_vae_score"]
 __all__ += ["importance_scores", "importances", "infomec", "infomec_exact", "interval", "mig"]
 __all__ += ["mig_exact", "mig_sup_exact", "modularity", "sap", "score"]

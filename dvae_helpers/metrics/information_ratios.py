@@ -23,7 +23,7 @@ from .record import Column, Sample, Score
 
 @dataclass(frozen=True)
 class InfoMEC:
-    """The three numbers of Hsu et al. (2023), Sec. 4, and what they are made of.
+    """The three numbers of Hsu et al. (2023), and what they are made of.
 
     modularity: InfoM. For each active latent, its information about its best factor as a share of
         its information about all factors, each in units of the factor's entropy; mean over
@@ -141,7 +141,7 @@ SCORES = (
             Column("infoe", "InfoE: what a linear classifier can read; 0 to 1", -1.0),
         ),
         read=_read,
-        source="Hsu et al. (2023), Sec. 4",
+        source="Hsu et al. (2023)",
         factors=2,
     ),
     Score(
@@ -151,7 +151,7 @@ SCORES = (
             Column("infoc_exact", "InfoC from the posteriors, by quadrature; 0 to 1"),
         ),
         read=_read_exact,
-        source="Hsu et al. (2023), Sec. 4",
+        source="Hsu et al. (2023)",
         factors=2,
         posteriors=True,
     ),

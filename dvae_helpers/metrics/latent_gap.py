@@ -9,7 +9,7 @@ from .record import Column, Score
 
 
 def mig_sup_exact(mean: Posterior, log_var: Posterior, factors: Factors) -> float:
-    """MIG-sup (Li et al., 2020, Sec. 4.1) from the posteriors, by quadrature: 0 to 1.
+    """MIG-sup (Li et al., 2020) from the posteriors, by quadrature: 0 to 1.
 
     The supplement of MIG, which looks along the other axis. For a latent, how much more it knows
     about its best factor than about the second best, both as a share of the factor's entropy.
@@ -37,7 +37,7 @@ SCORES = (
         function=mig_sup_exact,
         columns=(Column("mig_sup_exact", "MIG-sup: one factor a latent, exact; 0 to 1"),),
         read=lambda sample: [_score(*sample.exact[:2])],
-        source="Li et al. (2020), Sec. 4.1",
+        source="Li et al. (2020)",
         latents=1,
         factors=2,
         posteriors=True,

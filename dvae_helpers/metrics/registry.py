@@ -26,3 +26,15 @@ SCORES: tuple[Score, ...] = (
 )
 COLUMNS: dict[str, Column] = {column.name: column for score in SCORES for column in score.columns}
 MEANING: dict[str, str] = {name: column.meaning for name, column in COLUMNS.items()}
+
+
+def as_markdown() -> str:
+    """The registry as a table for people."""
+    lines = ["| score | what it says | call | source |", "|---|---|---|---|"]
+    for score in SCORES:
+        call = f"`metrics.{score.function.__name__}`"
+        lines += [
+            f"| `{column.name}` | {column.meaning} | {call} | {score.source} |"
+            for column in score.columns
+        ]
+    return "\n".join(lines)
