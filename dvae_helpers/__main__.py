@@ -269,9 +269,12 @@ def _sweep(options) -> int:
         print(f"Stopped: {done} of {len(runs)} runs are in {out}; the same command goes on.")
         return 1
     sweep.write_table(rows, table)
+    seeds = table.with_name(f"{table.stem}_seeds.csv")
+    sweep.write_seeds(rows, seeds)
     if options.codes:
         sweep.write_codes(runs, out, options.codes)
     print(f"{len(rows)} runs, {sum(row['seconds'] for row in rows):,.0f} s of training: {table}")
+    print(f"How far two seeds of one setting differ: {seeds}")
     return 0
 
 
@@ -284,6 +287,7 @@ def _add_score(commands) -> None:
     add("--images", type=int, help="images to encode (default: at most 50,000; on a GPU all)")
     add("--rows", type=int, default=10_000, help="rows for all scores but exact MIG (10,000)")
     add("--boosting", action="store_true", help="also DCI with boosted trees: takes minutes")
+    add("--repeats", type=int, default=0, help="random halves, for a 95 %% interval of each score")
     add("--seed", type=int, default=0, help="of the choice of images and rows (default 0)")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
     add("--out", help="folder for scores.csv and scores.json (default: runs/NAME)")
@@ -299,7 +303,13 @@ def _score(options) -> int:
         raise ValueError(f"{options.name} does not say what it was trained on; give --data.")
     data = datasets.load(options.data or trained_on, device, options.path)
     scores = metrics.score(
-        model, data, options.images, options.rows, options.boosting, options.seed
+        model,
+        data,
+        options.images,
+        options.rows,
+        options.boosting,
+        options.seed,
+        repeats=options.repeats,
     )
     table, content = scores.write(options.out or f"runs/{options.name}")
     print(f"{options.name}\n{scores.text()}\n\nWritten to {table} and {content}.")

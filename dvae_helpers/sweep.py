@@ -251,6 +251,14 @@ def between_seeds(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
+def write_seeds(rows: list[dict[str, Any]], path: str | Path) -> None:
+    """`between_seeds` as CSV, with five decimals."""
+    lines = between_seeds(rows)
+    numbers = ("mean", "spread", "difference")
+    shown = [line | {name: f"{line[name]:.5f}" for name in numbers} for line in lines]
+    write_csv(Path(path), ("setting", "name", "seeds", *numbers), shown)
+
+
 def load(run: Run, folder: str | Path) -> VAE:
     """The trained model of a run, in evaluation mode."""
     tensors, notes = _read(run, Path(folder))

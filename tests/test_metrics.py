@@ -224,6 +224,26 @@ def lasso(name):
     return lambda codes, labels: getattr(metrics.dci(codes, labels, "lasso"), name)
 
 
+def correlation(codes, labels):
+    return metrics.sap(codes, labels, "correlation")
+
+
+def latent_gap(codes, labels):
+    return metrics.mig_sup_exact(codes, torch.full_like(codes, 2 * math.log(0.02)), labels)
+
+
+def info(name):
+    return lambda codes, labels: getattr(metrics.infomec(codes, labels), name)
+
+
+def exact_info(name):
+    def score(codes, labels):
+        log_var = torch.full_like(codes, 2 * math.log(0.02))
+        return getattr(metrics.infomec_exact(codes, log_var, labels), name)
+
+    return score
+
+
 D, C, ERROR = "disentanglement", "completeness", "informativeness"
 SAME = ("permuted", "flipped")  # these must score as the perfect code does
 
@@ -251,6 +271,15 @@ SAME = ("permuted", "flipped")  # these must score as the perfect code does
         # the two constant latents know nothing and count 0
         (metrics.modularity, {"perfect": 3 / 5, "duplicated": 1, "constant": 0}),
         (metrics.explicitness, {"perfect": 1, "rotated": 1, "duplicated": 1, "constant": 0.5}),
+        # SAP of the paper: 1 for a line, less for a bend
+        (correlation, {"perfect": 1, "warped": 0.82, "duplicated": 0, "constant": 0, "noise": 0}),
+        # MIG-sup and InfoM do not mind copies, InfoC does: (1/2 - 1/6) / (1 - 1/6)
+        (latent_gap, {"perfect": 1, "warped": 1, "duplicated": 1, "constant": 0, "noise": 0}),
+        (info("modularity"), {"perfect": 1, "warped": 1, "duplicated": 1, "constant": 0}),
+        (info("compactness"), {"perfect": 1, "warped": 1, "duplicated": 0.4, "constant": 0}),
+        (info("explicitness"), {"perfect": 1, "rotated": 1, "constant": 0, "noise": 0}),
+        (exact_info("modularity"), {"perfect": 1, "warped": 1, "duplicated": 1, "constant": 0}),
+        (exact_info("compactness"), {"perfect": 1, "warped": 1, "duplicated": 0.4, "constant": 0}),
     ],
 )
 def test_limits(function, expected, codes, labels):
@@ -273,6 +302,12 @@ def test_limits(function, expected, codes, labels):
         (metrics.sap, 0.15),
         (metrics.factor_vae_score, 0.2),
         (metrics.modularity, 0.2),
+        (correlation, 0.8),
+        (latent_gap, 0.8),
+        (info("modularity"), 0.3),
+        (info("compactness"), 0.5),
+        (exact_info("modularity"), 0.7),
+        (exact_info("compactness"), 0.7),
     ],
 )
 def test_a_rotation_costs_every_score_that_looks_at_axes(function, least, codes, labels):
@@ -406,7 +441,13 @@ def all_scores():
     def exact(codes, factors):
         return metrics.mig_exact(codes, torch.zeros_like(codes), factors)
 
+    def narrow_info(codes, factors):
+        found = metrics.infomec_exact(codes, torch.full_like(codes, -4.0), factors)
+        return found.modularity + found.compactness
+
     scores = {"mig_exact": exact, "mig": metrics.mig, "sap": metrics.sap}
+    scores |= {"mig_sup_exact": latent_gap, "infomec": info("modularity")}
+    scores |= {"infomec_exact": narrow_info}
     for regressor in ("lasso", "forest", "boosting"):
         scores[regressor] = lambda c, f, r=regressor: metrics.dci(c, f, r)
     for name in ("beta_vae_score", "factor_vae_score", "modularity", "explicitness"):
@@ -558,10 +599,11 @@ def test_the_table_has_every_score_once_and_is_written_as_csv_and_json(tiny_mode
 
 def test_the_command_prints_and_writes_the_table(tiny_model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert command_line.main(["score", "some_model", "--rows", "500"]) == 0
+    assert command_line.main(["score", "some_model", "--rows", "500", "--repeats", "2"]) == 0
     said = capsys.readouterr().out
     assert "mig_exact" in said
     assert "images: 4608" in said
+    assert "[" in said  # intervals
     scores = json.loads((tmp_path / "runs" / "some_model" / "scores.json").read_text())["scores"]
     assert f"{scores['sap']:.3f}" in said
     assert (tmp_path / "runs" / "some_model" / "scores.csv").is_file()

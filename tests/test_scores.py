@@ -184,9 +184,14 @@ def test_beta_vae_score_classifies_mean_absolute_differences(monkeypatch):
             seen["points"], seen["chosen"] = points, chosen
             return super().fit(points, chosen)
 
+        def score(self, points, chosen):
+            seen["scored"] = points
+            return super().score(points, chosen)
+
     monkeypatch.setattr(difference_classifier, "LogisticRegression", Recorded)
     found = metrics.beta_vae_score(codes, labels, train=6000, test=2000)
     assert 1 / 3 < found <= 1
+    assert len(seen["scored"]) == 2000  # new points, not the 6,000 fitted ones
     for k in range(3):
         points = seen["points"][seen["chosen"] == k]
         error = points.std(0) / math.sqrt(len(points))

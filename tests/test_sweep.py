@@ -363,8 +363,13 @@ class TestCommandLine:
         words = [*WORDS, "--out", str(done[0]), "--table", str(tmp_path / "t.csv")]
         words += ["--codes", str(tmp_path / "codes.safetensors")]
         assert command_line.main(words) == 0
-        assert "4 runs" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "4 runs" in said
+        assert "t_seeds.csv" in said
         assert len(rows_of(tmp_path / "t.csv")) == 4
+        seeds = rows_of(tmp_path / "t_seeds.csv")
+        assert {row["seeds"] for row in seeds} == {"2"}
+        assert len(seeds) == 2 * len((*sweep.TERMS, *sweep.SCORES))
         assert len(sweep.read_codes(tmp_path / "codes.safetensors")[2]) == 4
 
     def test_a_grid_can_lie_in_a_file(self, done, tmp_path, capsys):
