@@ -34,7 +34,8 @@ def plain_torch() -> Iterator[None]:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
             for kind in kinds:
-                stack.enter_context(torch.autocast(kind, enabled=False))
+                # without a cache: it would live as long as the notebook's own autocast
+                stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
             yield
     finally:
         torch.set_default_dtype(dtype)

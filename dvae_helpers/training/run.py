@@ -57,7 +57,7 @@ class Run:
         self.autocast = contextlib.nullcontext()
         if precision == "bfloat16":
             # a weight that was cast in an earlier step would be an old one in a recorded step
-            cached = self.device.type != "cuda"
+            cached = self.device.type != "cuda" and torch.is_autocast_cache_enabled()
             self.autocast = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cached)
         model.to(memory_format=torch.channels_last)
         if discriminator is not None:
