@@ -249,6 +249,7 @@ def _add_sweep(commands) -> None:
     add("--learning-rate", type=float, default=2e-3)
     add("--jobs", type=int, default=1, help="processes on this machine, one thread each")
     add("--scheduler", metavar="ADDRESS", help="train on this Dask cluster instead of here")
+    add("--device", default="auto", help="cpu, or train together on: cuda, mps, auto")
     add("--out", help="folder of the finished runs (default: runs/DATA)")
     add("--table", help="CSV file to write (default: table.csv in that folder)")
     add("--codes", help="file to write with every model's codes of the same 512 images")
@@ -262,8 +263,14 @@ def _sweep(options) -> int:
     runs = sweep.grid(options.objectives, options.betas, range(options.seeds), **settings)
     out = Path(options.out or f"runs/{options.data}")
     table = Path(options.table or out / "table.csv")
+    device = _device(options.device)
+    apart = device == "cpu" or (
+        options.device == "auto" and (options.jobs > 1 or options.scheduler)
+    )
     try:
-        rows = sweep.sweep(runs, out, options.jobs, options.scheduler)
+        rows = sweep.sweep(
+            runs, out, options.jobs, options.scheduler, device=None if apart else device
+        )
     except KeyboardInterrupt:
         done = sum((out / run.file).exists() for run in runs)
         print(f"Stopped: {done} of {len(runs)} runs are in {out}; the same command goes on.")
