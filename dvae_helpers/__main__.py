@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
     bench.add_argument("--turns", type=int, default=3, help="for each figure (default 3)")
-    bench.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    bench.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    bench.add_argument("--quick", action="store_true", help="one short turn of the main figures")
     options = parser.parse_args(arguments)
     try:
         if options.command == "doctor":
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         from . import bench as speed
 
         device = _device(options.device)
-        speed.main(options.objective, options.seconds, options.turns, device)
+        speed.main(options.objective, options.seconds, options.turns, device, options.quick)
         return 0
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 LOG_2PI = math.log(2 * math.pi)
+_SMALL = 2**21  # numbers of (B, M, J) that a GPU works on in one piece
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,22 @@ def log_marginals(z: Tensor, mean: Tensor, log_var: Tensor, log_weights: Tensor)
     z: (B, J). mean, log_var: (M, J). log_weights: (B, M). Each log q is a weighted log-sum-exp
     over the posteriors n; the weights enter every latent's sum once, and the joint's once.
     """
+    if z.is_cuda and log_weights.numel() * z.shape[1] <= _SMALL:
+        return in_one_piece(z, mean, log_var, log_weights)
     return _LogMarginals.apply(z, mean, log_var, log_weights)
+
+
+def in_one_piece(
+    z: Tensor, mean: Tensor, log_var: Tensor, log_weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`log_marginals` as the formula stands, by autograd: it keeps several (B, M, J) tensors.
+
+    On a GPU a small batch is a question of how many kernels there are, and here there are few.
+    """
+    pairs = log_density(z[:, None], mean, log_var)
+    weights = log_weights.to(z.dtype)
+    log_q = (weights + pairs.sum(2)).logsumexp(1)
+    return log_q, (weights[:, :, None] + pairs).logsumexp(1).sum(1)
 
 
 class _LogMarginals(torch.autograd.Function):

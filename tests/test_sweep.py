@@ -425,7 +425,7 @@ class TestCommandLine:
         assert "none.txt" in capsys.readouterr().err
 
     def test_ctrl_c_says_how_to_go_on(self, done, tmp_path, capsys, monkeypatch):
-        def interrupt(*_):
+        def interrupt(*_, **settings):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(sweep, "sweep", interrupt)
@@ -440,6 +440,7 @@ class TestCommandLine:
             (["--jobs", "0"], "jobs is 0"),
             (["--data", "cats"], "no image set 'cats'"),
             (["--steps", "0"], "steps is 0"),
+            (["--device", "gpu"], "no device 'gpu' here; choose auto, cpu"),
         ],
     )
     def test_a_wrong_word_is_answered_with_one_line(self, tmp_path, capsys, words, said):
