@@ -276,6 +276,36 @@ class TestWhatCannotBeRecorded:
         assert same_weights(model, other)
         assert history.records == again.records
 
+    def test_a_recording_that_breaks_goes_on_step_by_step(self, stand_in, capsys, monkeypatch):
+        """Something that was not foreseen; what it did to the memory and the noise is undone."""
+
+        def broken(graph, work):
+            work()
+            for run in graph.runs:
+                torch.rand(5, generator=run.noise)
+                run.memory["multiplier"] = torch.zeros(())
+            raise RuntimeError("operation not permitted when stream is capturing\nCompile with ..")
+
+        monkeypatch.setattr(StandIn, "record", broken)
+        data, settings = images_on_device(), {"objective": GOALS["geco"]}
+        stand_in(False)
+        expected, _ = train(4, data=data, **settings)
+        stand_in(True)
+        model = train(4, data=data, **settings)[0]
+        said = capsys.readouterr().out
+        assert said.count("\n") == 1
+        assert "operation not permitted when stream is capturing. Training goes on" in said
+        assert not same_weights(model, expected)  # a processor does what it takes down: a step more
+        assert all(bool(weight.isfinite().all()) for weight in model.parameters())
+
+    def test_a_mask_is_a_number_that_is_read(self, stand_in, capsys):
+        def objective(out):
+            return Terms(out.distortion + out.rate + out.z[out.z > 0].sum(), out)
+
+        stand_in(True)
+        train(8, data=images_on_device(), objective=objective)
+        assert "a number is read in the middle" in capsys.readouterr().out
+
     def test_images_on_another_device_say_where_they_should_be(self, capsys):
         run = type("Run", (), {})()
         run.device, run.data = torch.device("cuda:0"), images_on_device()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_training import noise_images, same_weights, train
 
-from dvae_helpers import datasets, models, training, zoo
+from dvae_helpers import datasets, doctor, models, training, zoo
 from dvae_helpers.adversaries import Discriminator
 from dvae_helpers.models import VAE
 from dvae_helpers.objectives import Terms, aae, beta_tcvae, beta_vae, elbo, factor_vae
@@ -337,6 +337,17 @@ class TestDevices:
             assert choose_device("cpu") == choose_device("cpu:0").split(":")[0] == "cpu"
             for name in there:
                 assert choose_device(name) == name
+
+    @pytest.mark.parametrize("kind", ["cuda", "mps"])
+    def test_the_word_that_doctor_says_is_one_of_them(self, monkeypatch, kind):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: kind == "cuda")
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: kind == "mps")
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        memory = type("", (), {"total_memory": 2**35})
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: memory)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
+        word = doctor._gpu().finding.split("device='")[1].split("'")[0]
+        assert choose_device(word) == word == kind
 
     def test_the_trial_is_a_training(self):
         assert training.device._trains_on("cpu")
