@@ -51,7 +51,7 @@ def exact_log_weights(
     batch_size: int,
     dataset_size: int,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """log 1/N for each of `batch_size` codes (rows) and all N images (columns): (B, N)."""
     shape = batch_size, dataset_size
@@ -62,7 +62,7 @@ def weighted_log_weights(
     batch_size: int,
     dataset_size: int,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """Minibatch weighted sampling (Chen et al., 2018, Sec. 4): log 1/(N B) everywhere: (B, B).
 

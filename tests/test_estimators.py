@@ -54,9 +54,11 @@ class TestDensities:
 
     def test_log_weights_of_q_are_averages(self):
         assert estimators.exact_log_weights(3, 8).shape == (3, 8)
-        torch.testing.assert_close(estimators.exact_log_weights(3, 8).exp().sum(1), torch.ones(3))
+        torch.testing.assert_close(
+            estimators.exact_log_weights(3, 8).exp().sum(1), torch.ones(3).double()
+        )
         weighted = estimators.weighted_log_weights(3, 8).exp()
-        torch.testing.assert_close(weighted, torch.full((3, 3), 1 / 24))
+        torch.testing.assert_close(weighted, torch.full((3, 3), 1 / 24).double())
 
 
 sizes = st.integers(2, 60).flatmap(lambda b: st.tuples(st.just(b), st.integers(b, 10_000)))
