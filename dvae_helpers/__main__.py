@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
     bench.add_argument("--turns", type=int, default=3, help="for each figure (default 3)")
-    bench.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    bench.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    bench.add_argument("--quick", action="store_true", help="one short turn of the main figures")
     options = parser.parse_args(arguments)
     try:
         if options.command == "doctor":
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         from . import bench as speed
 
         device = _device(options.device)
-        speed.main(options.objective, options.seconds, options.turns, device)
+        speed.main(options.objective, options.seconds, options.turns, device, options.quick)
         return 0
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -249,6 +250,7 @@ def _add_sweep(commands) -> None:
     add("--learning-rate", type=float, default=2e-3)
     add("--jobs", type=int, default=1, help="processes on this machine, one thread each")
     add("--scheduler", metavar="ADDRESS", help="train on this Dask cluster instead of here")
+    add("--device", default="auto", help="cpu, or train together on: cuda, mps, auto")
     add("--out", help="folder of the finished runs (default: runs/DATA)")
     add("--table", help="CSV file to write (default: table.csv in that folder)")
     add("--codes", help="file to write with every model's codes of the same 512 images")
@@ -262,8 +264,14 @@ def _sweep(options) -> int:
     runs = sweep.grid(options.objectives, options.betas, range(options.seeds), **settings)
     out = Path(options.out or f"runs/{options.data}")
     table = Path(options.table or out / "table.csv")
+    device = _device(options.device)
+    apart = device == "cpu" or (
+        options.device == "auto" and (options.jobs > 1 or options.scheduler)
+    )
     try:
-        rows = sweep.sweep(runs, out, options.jobs, options.scheduler)
+        rows = sweep.sweep(
+            runs, out, options.jobs, options.scheduler, device=None if apart else device
+        )
     except KeyboardInterrupt:
         done = sum((out / run.file).exists() for run in runs)
         print(f"Stopped: {done} of {len(runs)} runs are in {out}; the same command goes on.")

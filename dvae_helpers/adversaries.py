@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .models import plain_torch
+from .models import plain_torch, whole_number
 
 
 class Discriminator(nn.Module):
@@ -35,10 +35,13 @@ class Discriminator(nn.Module):
         seed: int = 0,
     ):
         super().__init__()
+        latents = whole_number("latents", latents)
+        hidden, depth = whole_number("hidden", hidden), whole_number("depth", depth)
         if min(latents, hidden, depth) < 1:
             raise ValueError(
                 f"latents is {latents}, hidden {hidden} and depth {depth}; expected at least 1."
             )
+        learning_rate = float(learning_rate)
         if not (learning_rate > 0 and math.isfinite(learning_rate)):
             raise ValueError(f"learning_rate is {learning_rate}; it must be positive.")
         self.config = {

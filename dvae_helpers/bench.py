@@ -25,48 +25,89 @@ from .datasets import ImageSet, load, pack
 from .estimators import log_density, stratified_log_weights
 from .metrics import mig_exact
 from .models import VAE
-from .training import choose_precision, fit, fit_many
+from .training import choose_precision, fit, fit_many, loop, recorder
 
-CASES = (("conv", 64), ("conv", 256), ("dense", 256), ("dense", 2048))
+CASES = (("conv", 64), ("conv", 256), ("dense", 64), ("dense", 256), ("dense", 2048))
+STACKS = (("dense", 256, 64), ("conv", 256, 64))  # architecture, width, batch
+GPU_STACKS = (*STACKS, ("dense", 1200, 2048), ("conv", 256, 256))
 STACK = 8  # models
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000"}
 
 
 def main(
-    objective: str = "beta_vae", seconds: float = 4.0, turns: int = 3, device: str = "cpu"
+    objective: str = "beta_vae",
+    seconds: float = 4.0,
+    turns: int = 3,
+    device: str = "cpu",
+    quick: bool = False,
 ) -> None:
-    """Prints all tables. objective: "beta_vae" or "beta_tcvae"; seconds: of one turn."""
+    """Prints all tables. objective: "beta_vae" or "beta_tcvae"; seconds: of one turn.
+
+    quick: one short turn of what says most about a GPU: its rates, the loops, the stacks. That
+    is some 25 processes; most of their time is the start of Python and of CUDA.
+    """
+    if quick:
+        seconds, turns = min(seconds, 1.0), 1
+    on_gpu = not device.startswith("cpu")
     precision = choose_precision("auto", torch.device(device))
     race = functools.partial(_race, seconds=seconds, turns=turns)
     print(f"Device {device}, {torch.get_num_threads()} threads; fit trains in {precision}.")
     print(f"Every figure: median (lowest-highest) of {turns} turns of about {seconds:g} s.\n")
 
-    print("Matrix products, 2048 x 2048, billion operations a second")
+    size = 8192 if device.startswith("cuda") else 2048  # a large GPU is not busy with less
+    print(f"Matrix products, {size} x {size}, billion operations a second")
     # without instructions for it, one product in bfloat16 takes minutes on a processor
-    kinds = [(kind, ["matrix", device, kind]) for kind in dict.fromkeys(("float32", precision))]
+    names = dict.fromkeys(("float32", precision))
+    kinds = [(kind, ["matrix", device, kind, size]) for kind in names]
     matrix = race(kinds, scale=1e-9)[-1]
+    print("Copies, billion bytes a second, read and written")
+    (copies,) = race([("copy", ["copy", device])], scale=1e-9)
 
-    print("\nDrawing, sprites a second (plain: one image at a time, matplotlib's outlines)")
-    race([("plain", ["plain drawing"]), ("sprites", ["drawing", device])])
+    if not quick:
+        print("\nDrawing, sprites a second (plain: one image at a time, matplotlib's outlines)")
+        race([("plain", ["plain drawing"]), ("sprites", ["drawing", device])])
 
     print(f"\nTraining with {objective}, images a second")
     print("(plain: a float32 loop, standard Adam, images ready in memory; on a GPU they come from")
-    print("a DataLoader. 'kept': the same, with the C library told to keep freed memory)")
+    if device == "cpu":
+        print("a DataLoader. 'kept': the same, with the C library told to keep freed memory)")
+    else:
+        print("a DataLoader. 'eager': fit, but its steps are not recorded)")
     for architecture, batch_size in CASES:
+        if quick and (architecture, batch_size) == ("dense", 64):
+            continue
         case = [device, architecture, batch_size, objective]
         kinds = [(f"{architecture} {batch_size} plain", ["plain", *case])]
-        kinds += [("kept", ["plain, memory kept", *case])] * (device == "cpu")
+        kinds += [("kept", ["plain, memory kept", *case])] * (device == "cpu" and not quick)
+        kinds += [("eager", ["eager", *case])] * (device.startswith("cuda") and not quick)
         ours = race([*kinds, ("fit", ["fit", *case])])[-1]
-        rate = ours * flops_per_image(architecture, batch_size) / 1e9
-        share = rate / matrix
-        print(f"{'':<22}fit: {rate:,.0f} billion operations a second, {share:.0%} of {precision}")
+        _share(VAE(architecture=architecture), batch_size, ours, precision, matrix, copies)
 
-    print(f"\n{STACK} small dense models, batch 64, images a second of all together")
-    race([("one by one", ["one by one", device]), ("fit_many", ["stack", device])])
+    print(f"\n{STACK} models, images a second of all together")
+    for architecture, width, batch_size in GPU_STACKS if on_gpu else STACKS:
+        case = [device, architecture, width, batch_size, objective]
+        kinds = [(f"{architecture} {width}, {batch_size}: one by one", ["one by one", *case])]
+        ours = race([*kinds, ("fit_many", ["stack", *case])])[-1]
+        model = _several(architecture, width, 1)[0]
+        _share(model, batch_size, ours, precision, matrix, copies)
 
-    print("\nMIG from 100,000 images and two latents, posteriors a second")
-    print("(plain: the published way, 10,000 draws against all posteriors; from 20 of them)")
-    race([("plain", ["plain mig", device]), ("mig_exact", ["mig", device])])
+    if not quick:
+        print("\nMIG from 100,000 images and two latents, posteriors a second")
+        print("(plain: the published way, 10,000 draws against all posteriors; from 20 of them)")
+        race([("plain", ["plain mig", device]), ("mig_exact", ["mig", device])])
+
+
+def _share(
+    model: VAE, batch_size: int, images: float, precision: str, matrix: float, copies: float
+) -> None:
+    """Prints what a rate of training is of the machine's rates, which are in billions."""
+    rate = images * flops_per_image(model, batch_size) / 1e9
+    # Adam reads a weight, its gradient and two means, and writes all but the gradient
+    moved = 7 * sum(4 * weight.numel() for weight in model.parameters())
+    print(
+        f"{'':<22}{rate:,.0f} billion operations a second, {rate / matrix:.1%} of {precision}; "
+        f"Adam alone moves {images / batch_size * moved / 1e9 / copies:.1%} of the copies"
+    )
 
 
 def _race(
@@ -103,10 +144,10 @@ def _sprites(device: str) -> ImageSet:
     return ImageSet("some sprites", sprites.FACTORS, (1, 64, 64), pixels, classes)
 
 
-def flops_per_image(architecture: str, batch_size: int = 64) -> float:
+def flops_per_image(model: VAE, batch_size: int = 64) -> float:
     """Operations of one training step, by torch's counter, for each image (a product and a sum
     are two)."""
-    model, images = VAE(architecture=architecture), torch.zeros(batch_size, 1, 64, 64)
+    images = torch.zeros(batch_size, *model.image_shape)
     with FlopCounterMode(display=False) as counter:
         objectives.elbo(objectives.forward(model, images, batch_size)).loss.backward()
     return counter.get_total_flops() / batch_size
@@ -128,9 +169,16 @@ def _repeat(work, seconds: float) -> float:
     return count / passed
 
 
-def _matrix(device: str, dtype: str, seconds: float, size: int = 2048) -> float:
+def _matrix(device: str, dtype: str, size: int, seconds: float) -> float:
     a = torch.ones(size, size, dtype=getattr(torch, dtype), device=device)
     return 2 * size**3 * _repeat(lambda: float((a @ a)[0, 0]), seconds)
+
+
+def _copy(device: str, seconds: float) -> float:
+    """Bytes that are read and written, of a tensor that no cache holds."""
+    size = 2**26 if device.startswith("cuda") else 2**24
+    a, b = (torch.zeros(size, device=device) for _ in range(2))
+    return 8 * size * _repeat(lambda: float(b.copy_(a)[0]), seconds)
 
 
 def _drawing(device: str, seconds: float, images: int = 50_000) -> float:
@@ -151,6 +199,12 @@ def _steps(loop, device: str, architecture: str, batch_size: int, objective: str
     warm_up = loop(model, data, getattr(objectives, objective), batch_size, 3)
     count = max(3, round(seconds * warm_up / batch_size))
     return loop(model, data, getattr(objectives, objective), batch_size, count)
+
+
+def _eager(model: VAE, data: ImageSet, objective, batch_size: int, count: int) -> float:
+    """`fit` on a GPU without its recorder."""
+    loop.steps_of = recorder.Steps
+    return _fit(model, data, objective, batch_size, count)
 
 
 def _fit(model: VAE, data: ImageSet, objective, batch_size: int, count: int) -> float:
@@ -192,27 +246,41 @@ def _plain_correlation(z: Tensor, mean: Tensor, log_var: Tensor, dataset_size: i
     return (joint - (weights[:, :, None] + pairs).logsumexp(1).sum(1)).mean()
 
 
-def _small(device: str) -> tuple[list[VAE], ImageSet]:
-    data = load("small_sprites", device)
-    return [VAE(data.shape, 6, "dense", 256, seed=s).to(device) for s in range(STACK)], data
+def _several(architecture: str, width: int, count: int = STACK) -> list[VAE]:
+    """Models for one stack; the dense ones of width 256 are small ones, for small sprites."""
+    small = (architecture, width) == ("dense", 256)
+    shape, latents = ((1, 32, 32), 6) if small else ((1, 64, 64), 10)
+    return [VAE(shape, latents, architecture, width, seed=seed) for seed in range(count)]
 
 
-def _stack(device: str, seconds: float) -> float:
-    (found, data), ways = _small(device), [objectives.beta_vae] * STACK
+def _data_for(model: VAE, device: str) -> ImageSet:
+    return load("small_sprites", device) if model.image_shape[1] == 32 else _sprites(device)
+
+
+def _stack(
+    device: str, architecture: str, width: int, batch_size: int, objective: str, seconds: float
+) -> float:
+    found = [model.to(device) for model in _several(architecture, width)]
+    data, ways = _data_for(found[0], device), [getattr(objectives, objective)] * STACK
 
     def train(steps: int) -> float:
-        done = fit_many(found, data, ways, steps, log_every=steps, progress=False)
-        return done[0].images_per_second
+        settings = {"log_every": steps, "progress": False}
+        return fit_many(found, data, ways, steps, batch_size, **settings)[0].images_per_second
 
-    return train(max(3, round(seconds * train(10) / 64 / STACK)))
+    return train(max(10, round(seconds * train(10) / batch_size / STACK)))
 
 
-def _one_by_one(device: str, seconds: float) -> float:
-    found, data = _small(device)
-    fit(found[0], data, steps=10, progress=False)
-    start = time.perf_counter()
-    done = [fit(model, data, steps=round(30 * seconds), progress=False) for model in found]
-    return sum(h.images_per_second * h.seconds for h in done) / (time.perf_counter() - start)
+def _one_by_one(
+    device: str, architecture: str, width: int, batch_size: int, objective: str, seconds: float
+) -> float:
+    """One model after the other: the mean rate of three of them stands for all."""
+    found = [model.to(device) for model in _several(architecture, width, 3)]
+    data, way = _data_for(found[0], device), getattr(objectives, objective)
+    settings = {"batch_size": batch_size, "progress": False}
+    first = fit(found[0], data, way, steps=10, **settings).images_per_second
+    steps = max(10, round(seconds / 3 * first / batch_size))
+    done = [fit(model, data, way, steps=steps, **settings) for model in found]
+    return sum(history.images_per_second for history in done) / len(done)
 
 
 def _posteriors(device: str, images: int = 100_000) -> tuple[Tensor, Tensor]:
@@ -239,10 +307,12 @@ def _plain_mig(device: str, seconds: float, draws: int = 20) -> float:
 
 _KINDS = {
     "matrix": _matrix,
+    "copy": _copy,
     "plain drawing": _plain_drawing,
     "drawing": _drawing,
     "plain": functools.partial(_steps, _plain),
     "plain, memory kept": functools.partial(_steps, _plain),
+    "eager": functools.partial(_steps, _eager),
     "fit": functools.partial(_steps, _fit),
     "one by one": _one_by_one,
     "stack": _stack,

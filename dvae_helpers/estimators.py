@@ -17,6 +17,7 @@ from . import quadrature
 Posterior = Tensor | np.ndarray
 
 LOG_2PI = math.log(2 * math.pi)
+_SMALL = 2**21  # numbers of (B, M, J) that a GPU works on in one piece
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def exact_log_weights(
     batch_size: int,
     dataset_size: int,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """log 1/N for each of `batch_size` codes (rows) and all N images (columns): (B, N)."""
     shape = batch_size, dataset_size
@@ -66,7 +67,7 @@ def weighted_log_weights(
     batch_size: int,
     dataset_size: int,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """Minibatch weighted sampling (Chen et al., 2018, Sec. 4): log 1/(N B) everywhere: (B, B).
 
@@ -116,7 +117,22 @@ def log_marginals(z: Tensor, mean: Tensor, log_var: Tensor, log_weights: Tensor)
     z: (B, J). mean, log_var: (M, J). log_weights: (B, M). Each log q is a weighted log-sum-exp
     over the posteriors n; the weights enter every latent's sum once, and the joint's once.
     """
+    if z.is_cuda and log_weights.numel() * z.shape[1] <= _SMALL:
+        return in_one_piece(z, mean, log_var, log_weights)
     return _LogMarginals.apply(z, mean, log_var, log_weights)
+
+
+def in_one_piece(
+    z: Tensor, mean: Tensor, log_var: Tensor, log_weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`log_marginals` as the formula stands, by autograd: it keeps several (B, M, J) tensors.
+
+    On a GPU a small batch is a question of how many kernels there are, and here there are few.
+    """
+    pairs = log_density(z[:, None], mean, log_var)
+    weights = log_weights.to(z.dtype)
+    log_q = (weights + pairs.sum(2)).logsumexp(1)
+    return log_q, (weights[:, :, None] + pairs).logsumexp(1).sum(1)
 
 
 class _LogMarginals(torch.autograd.Function):

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Iterator
 
 import torch
@@ -34,7 +35,8 @@ def plain_torch() -> Iterator[None]:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
             for kind in kinds:
-                stack.enter_context(torch.autocast(kind, enabled=False))
+                # without a cache: it would live as long as the notebook's own autocast
+                stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
             yield
     finally:
         torch.set_default_dtype(dtype)
@@ -54,7 +56,8 @@ class VAE(nn.Module):
     blocks: of "layered" alone: how many of the latents, the first ones, are the shape's, and how
         many, the last ones, the colour's.
     likelihood: "bernoulli": the decoder gives logits; "gaussian": it gives the mean, and the
-        standard deviation of every pixel is `noise`.
+        standard deviation of every pixel is `noise`: a number, or "learned": one more weight,
+        the same for all pixels, that starts at 0.1.
     seed: of the random initial weights; the same seed gives the same weights.
     start: how large they are. "torch": as torch makes them; "scaled": so that a signal keeps its
         size from layer to layer. If none is given, dense models are scaled and convolutional
@@ -70,13 +73,16 @@ class VAE(nn.Module):
         architecture: str = "conv",
         hidden: int | None = None,
         likelihood: str = "bernoulli",
-        noise: float = 0.1,
+        noise: float | str = 0.1,
         seed: int = 0,
         start: str | None = None,
         blocks: tuple[int, int] | None = None,
     ):
         super().__init__()
-        image_shape = tuple(image_shape)
+        image_shape = tuple(whole_number("image_shape", size) for size in image_shape)
+        latents = whole_number("latents", latents)
+        if hidden is not None:
+            hidden = whole_number("hidden", hidden)
         if len(image_shape) != 3 or min(image_shape) < 1:
             raise ValueError(f"image_shape is {image_shape}; expected (channels, height, width).")
         if architecture not in ARCHITECTURES:
@@ -89,8 +95,10 @@ class VAE(nn.Module):
             raise ValueError(f"latents is {latents}; a VAE needs at least 1.")
         if hidden is not None and hidden < 1:
             raise ValueError(f"hidden is {hidden}; a layer needs at least 1 unit.")
-        if not noise > 0:
-            raise ValueError(f"noise is {noise}; a standard deviation must be positive.")
+        if noise != "learned":
+            noise = _deviation(noise)
+        elif likelihood != "gaussian":
+            raise ValueError('noise is "learned", which is for likelihood="gaussian" alone.')
         if (architecture == "layered") != (blocks is not None):
             raise ValueError(
                 f"architecture is {architecture!r} and blocks {blocks!r}; a layered model, and no "
@@ -116,7 +124,7 @@ class VAE(nn.Module):
         if blocks is not None:
             self.config["blocks"] = list(blocks)
         self.image_shape, self.latents = image_shape, latents
-        self.likelihood, self.noise = likelihood, noise
+        self.likelihood, self._noise = likelihood, noise
         with plain_torch(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             build = _conv if architecture == "conv" else _dense
@@ -125,6 +133,13 @@ class VAE(nn.Module):
                 self.decoder = LayeredDecoder(image_shape, blocks, hidden)
             if (start or ("torch" if architecture == "conv" else "scaled")) == "scaled":
                 self.apply(_keep_scale)
+            if noise == "learned":
+                self.log_noise = nn.Parameter(torch.tensor(math.log(0.1)))
+
+    @property
+    def noise(self) -> float | Tensor:
+        """The standard deviation of a pixel; a tensor with a gradient if it is learned."""
+        return self.log_noise.exp() if self._noise == "learned" else self._noise
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) -> mean (B, J) and log variance (B, J) of q(z|x), float32."""
@@ -151,6 +166,24 @@ class VAE(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+
+def whole_number(name: str, value: object) -> int:
+    """A setting as a whole number of Python; it may come from numpy or torch."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise ValueError(f"{name} is {value!r}; expected a whole number.") from error
+
+
+def _deviation(noise: object) -> float:
+    try:
+        number = float(noise)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'noise is {noise!r}; expected a number above 0, or "learned".') from error
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"noise is {noise}; a standard deviation must be positive.")
+    return number
 
 
 class LayeredDecoder(nn.Module):

@@ -78,8 +78,10 @@ class Pass:
         if self.likelihood == "bernoulli":
             total = F.binary_cross_entropy_with_logits(self.out, self.images, reduction="sum")
         else:
-            squares = ((self.images - self.out) / self.noise).square().sum()
-            constant = math.log(self.noise) + 0.5 * math.log(2 * math.pi)
+            noise = self.noise
+            squares = ((self.images - self.out) / noise).square().sum()
+            log_noise = noise.log() if isinstance(noise, Tensor) else math.log(noise)
+            constant = log_noise + 0.5 * math.log(2 * math.pi)
             total = 0.5 * squares + constant * self.images.numel()
         return total / len(self.images)
 

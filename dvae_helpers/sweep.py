@@ -14,7 +14,7 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ SCORES = tuple(
     column.name for score in metrics.SCORES if not score.slow for column in score.columns
 )
 
+_GROUP = 16  # runs that are trained together at most
 _MANY = 50_000  # images; of a larger set, this many at random stand for all where that is enough
 
 
@@ -103,25 +104,38 @@ def sweep(
     jobs: int = 1,
     scheduler: str | None = None,
     progress: bool = True,
+    device: str | None = None,
 ) -> list[dict[str, Any]]:
     """Trains and scores what is not yet in `folder`, and gives the table: a row for each run.
 
-    jobs: processes on this machine, each with one thread.
+    jobs: processes on this machine, each with one thread and one run at a time.
     scheduler: the address of a Dask scheduler ("tcp://host:8786"). Its workers train instead;
         they need this package, not this folder. A run whose worker dies is given to another one.
+    device: train here, in this process, on that device, up to 16 runs together (see
+        `training.fit_many`). That is for a GPU; each model is what `fit` gives there, up to
+        rounding.
 
     Raises ValueError if a file in the folder is damaged, and `training.Diverged` as `fit` does.
     """
     runs, folder = list(dict.fromkeys(runs)), Path(folder)
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; expected 1 or more processes.")
+    if device is not None and (jobs > 1 or scheduler is not None):
+        raise ValueError(
+            f"Runs train together on {device!r}, or apart in processes; give a device, or jobs, "
+            "or a scheduler."
+        )
     missing = [run for run in runs if not (folder / run.file).exists()]
     done = len(runs) - len(missing)
-    with (
-        _workers(jobs, scheduler) as parallel,
-        tqdm(total=len(runs), initial=done, unit="run", disable=not progress) as bar,
-    ):
-        for run, weights, notes in parallel(joblib.delayed(train)(run) for run in missing):
+    with contextlib.ExitStack() as stack:
+        if device is None:
+            parallel = stack.enter_context(_workers(jobs, scheduler))
+            finished = parallel(joblib.delayed(train)(run) for run in missing)
+        else:
+            finished = _train_groups(missing, device)
+        bar = tqdm(total=len(runs), initial=done, unit="run", disable=not progress)
+        stack.enter_context(bar)
+        for run, weights, notes in finished:
             tensors = {key: torch.from_numpy(value) for key, value in weights.items()}
             zoo.write(folder / run.file, tensors, notes)
             bar.update()
@@ -164,11 +178,11 @@ def train(run: Run) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
     torch.set_num_threads(1)
     try:
         data = datasets.load(run.data)
-        model = VAE(data.shape, run.latents, run.architecture, run.hidden, seed=run.seed)
+        model = _model(run, data)
         history = training.fit(
             model,
             data,
-            functools.partial(objectives.OBJECTIVES[run.objective], beta=run.beta),
+            _objective(run),
             run.steps,
             run.batch_size,
             run.seed,
@@ -176,15 +190,63 @@ def train(run: Run) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
             "float32",  # the same on every machine
             progress=False,
         )
-        if history.interrupted:
-            raise KeyboardInterrupt
-        notes = {"config": model.config, "run": dataclasses.asdict(run)}
-        with joblib.parallel_config("sequential"):  # or Dask sends parts of a score to others
-            notes |= {"terms": terms(model, data), "scores": scores(model, data)}
-        notes["seconds"] = round(history.seconds, 1)
+        return _measured(run, model, data, history)
     finally:
         torch.set_num_threads(threads)
-    return run, {key: value.numpy() for key, value in model.state_dict().items()}, notes
+
+
+def _train_groups(
+    runs: Iterable[Run], device: str
+) -> Iterator[tuple[Run, dict[str, np.ndarray], dict[str, Any]]]:
+    """As `train` for each run, but on a device, with runs of one kind trained together."""
+    together: dict[tuple, list[Run]] = {}
+    for run in runs:
+        kind = run.data, run.architecture, run.hidden, run.latents
+        kind += run.steps, run.batch_size, run.learning_rate
+        together.setdefault(kind, []).append(run)
+    data = None
+    for alike in together.values():
+        for place in range(0, len(alike), _GROUP):
+            group = alike[place : place + _GROUP]
+            first = group[0]
+            if data is None or data.name != first.data:
+                data = datasets.load(first.data, device)
+            found = [_model(run, data).to(device) for run in group]
+            histories = training.fit_many(
+                found,
+                data,
+                [_objective(run) for run in group],
+                first.steps,
+                first.batch_size,
+                [run.seed for run in group],
+                first.learning_rate,
+                "float32",
+                progress=False,
+            )
+            for run, model, history in zip(group, found, histories, strict=True):
+                yield _measured(run, model, data, history)
+
+
+def _model(run: Run, data: ImageSet) -> VAE:
+    return VAE(data.shape, run.latents, run.architecture, run.hidden, seed=run.seed)
+
+
+def _objective(run: Run) -> training.Objective:
+    return functools.partial(objectives.OBJECTIVES[run.objective], beta=run.beta)
+
+
+def _measured(
+    run: Run, model: VAE, data: ImageSet, history: training.History
+) -> tuple[Run, dict[str, np.ndarray], dict[str, Any]]:
+    """What `train` gives, of a model that was trained."""
+    if history.interrupted:
+        raise KeyboardInterrupt
+    notes = {"config": model.config, "run": dataclasses.asdict(run)}
+    with joblib.parallel_config("sequential"):  # or Dask sends parts of a score to others
+        notes |= {"terms": terms(model, data), "scores": scores(model, data)}
+    notes["seconds"] = round(history.seconds, 1)
+    weights = {key: value.cpu().numpy() for key, value in model.state_dict().items()}
+    return run, weights, notes
 
 
 @torch.no_grad()
@@ -198,7 +260,8 @@ def terms(model: VAE, data: ImageSet, seed: int = 0) -> dict[str, float]:
     generator = torch.Generator(model.device).manual_seed(seed)
     index, samples, total = torch.arange(len(data)), 4096, 0.0
     if len(data) > _MANY:
-        index, samples = torch.randperm(len(data), generator=generator)[:_MANY].sort().values, 512
+        order = torch.randperm(len(data), generator=generator, device=model.device)
+        index, samples = order[:_MANY].sort().values, 512
     for part in index.split(1024):
         images = data.images(part).to(model.device)
         out = objectives.forward(model, images, len(data), generator)

@@ -72,9 +72,16 @@ def about(name: str) -> dict[str, Any]:
 def write(path: Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
     """Tensors and notes (JSON) in one safetensors file, with a SHA-256 over both."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    text = json.dumps(notes, sort_keys=True)
+    text = json.dumps(notes, sort_keys=True, default=_plain)
     header = {"notes": text, "sha256": _hash(tensors, text)}
     write_whole(path, write_tensors(tensors, metadata=header))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy and torch, as JSON can hold them."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise ValueError(f"{value!r} cannot be kept in a file; give numbers, words or lists.")
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -7,6 +7,7 @@ import torch
 
 from dvae_helpers import __main__ as command_line
 from dvae_helpers import bench, doctor, zoo
+from dvae_helpers.models import VAE
 
 TINY = ["train", "--data", "small_sprites", "--architecture", "dense", "--hidden", "24"]
 
@@ -97,10 +98,13 @@ def test_both_loops_of_the_bench_train_the_same_model(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", bench._KINDS)
-def test_every_measurement_of_the_bench_gives_a_rate(kind):
+def test_every_measurement_of_the_bench_gives_a_rate(kind, monkeypatch):
+    monkeypatch.setattr(bench.loop, "steps_of", bench.loop.steps_of)  # "eager" changes it
     training = ["cpu", "dense", 16, "beta_tcvae"]
-    settings = {"matrix": ["cpu", "float32"], "plain drawing": [], "fit": training}
-    settings |= {"plain": training, "plain, memory kept": training}
+    settings = {"matrix": ["cpu", "float32", 64], "plain drawing": [], "fit": training}
+    settings |= {"plain": training, "plain, memory kept": training, "eager": training}
+    stack = ["cpu", "dense", 256, 16, "beta_vae"]
+    settings |= {"stack": stack, "one by one": stack}
     settings = settings.get(kind, ["cpu"])
     assert 0 < bench.speed(kind, *settings, 0.02) < float("inf")
 
@@ -112,4 +116,17 @@ def test_operations_are_counted_as_by_hand():
     encoder = pixels * hidden + hidden * hidden + hidden * 20
     decoder = 10 * hidden + 2 * hidden * hidden + hidden * pixels
     by_hand = 2 * (3 * (encoder + decoder) - pixels * hidden)
-    assert bench.flops_per_image("dense", 16) == pytest.approx(by_hand)
+    assert bench.flops_per_image(VAE(architecture="dense"), 16) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_quick_bench_asks_for_few_measurements(monkeypatch, capsys, device):
+    """Each is a process of a second, and on a GPU some four more to start: two minutes in all."""
+    asked = []
+    monkeypatch.setattr(bench, "_measure", lambda request, seconds: asked.append(seconds) or 1e9)
+    bench.main(device=device, quick=True)
+    assert len(asked) <= 22
+    assert max(asked) <= 1
+    said = capsys.readouterr().out
+    assert "of the copies" in said
+    assert said.count("fit_many") == (4 if device == "cuda" else 2)

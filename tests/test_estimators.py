@@ -54,9 +54,11 @@ class TestDensities:
 
     def test_log_weights_of_q_are_averages(self):
         assert estimators.exact_log_weights(3, 8).shape == (3, 8)
-        torch.testing.assert_close(estimators.exact_log_weights(3, 8).exp().sum(1), torch.ones(3))
+        torch.testing.assert_close(
+            estimators.exact_log_weights(3, 8).exp().sum(1), torch.ones(3).double()
+        )
         weighted = estimators.weighted_log_weights(3, 8).exp()
-        torch.testing.assert_close(weighted, torch.full((3, 3), 1 / 24))
+        torch.testing.assert_close(weighted, torch.full((3, 3), 1 / 24).double())
 
 
 sizes = st.integers(2, 60).flatmap(lambda b: st.tuples(st.just(b), st.integers(b, 10_000)))
@@ -178,6 +180,31 @@ class TestLogMarginals:
             assert value.dtype == torch.float32
             assert bool(value.isfinite().all())
             assert float(value[0]) < -1e5
+
+    def test_in_one_piece_they_are_the_same_with_the_same_gradients(self):
+        *inputs, log_weights = self.inputs(codes=6, images=2, latents=5)
+        mine = [value.clone().requires_grad_() for value in inputs]
+        theirs = [value.clone().requires_grad_() for value in inputs]
+        pulls = noise(6, seed=33), noise(6, seed=34)
+        found = estimators.in_one_piece(*mine, log_weights)
+        expected = estimators.log_marginals(*theirs, log_weights)
+        torch.testing.assert_close(found, expected)
+        for values in (found, expected):
+            sum((value * pull).sum() for value, pull in zip(values, pulls, strict=True)).backward()
+        for a, b in zip(mine, theirs, strict=True):
+            torch.testing.assert_close(a.grad, b.grad)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    @pytest.mark.parametrize("batch", [64, 1024])
+    def test_on_a_gpu_small_and_large_batches_give_the_processor_s_values(self, batch):
+        mean, log_var = posteriors(batch, 5, 1)
+        z = draw(mean, log_var, 2)
+        weights = estimators.stratified_log_weights(batch, 5000)
+        expected = estimators.log_marginals(z, mean, log_var, weights)
+        moved = (value.float().cuda() for value in (z, mean, log_var, weights))
+        for value, there in zip(estimators.log_marginals(*moved), expected, strict=True):
+            torch.testing.assert_close(value.cpu().double(), there.double(), rtol=1e-4, atol=1e-4)
 
     def test_inputs_are_not_changed(self):
         inputs = self.inputs()

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from dvae_helpers import models
+from dvae_helpers import models, objectives, training, zoo
 from dvae_helpers.models import VAE
 
 
@@ -239,3 +240,107 @@ class TestPosteriors:
     def test_of_no_images_are_refused(self, tiny):
         with pytest.raises(ValueError, match="index is empty"):
             models.posteriors(dense_model(), tiny, torch.empty(0, dtype=torch.int64))
+
+
+class TestLearnedNoise:
+    def model(self):
+        return dense_model(likelihood="gaussian", noise="learned")
+
+    def test_at_its_best_it_is_the_root_mean_square_error(self):
+        """d distortion / d log sigma = D - sum of squares / sigma**2."""
+        model = self.model()
+        shown = images(7, (1, 4, 6))
+        with torch.no_grad():
+            out = model.decode(torch.randn(7, 3, generator=torch.Generator().manual_seed(1)))
+            error = (out - shown).square().mean().sqrt()
+            model.log_noise.copy_(error.log())
+        codes = torch.zeros(7, 3)
+        passed = objectives.Pass(
+            images=shown,
+            out=out,
+            mean=codes,
+            log_var=codes,
+            z=codes,
+            dataset_size=70,
+            likelihood=model.likelihood,
+            noise=model.noise,
+        )
+        (gradient,) = torch.autograd.grad(passed.distortion, model.log_noise)
+        assert gradient.item() == pytest.approx(0, abs=1e-4)
+        expected = -torch.distributions.Normal(out, error).log_prob(shown).sum() / 7
+        assert passed.distortion.item() == pytest.approx(expected.item(), rel=1e-5)
+
+    def test_training_finds_it_and_the_zoo_keeps_it(self, tiny, data_folder):
+        model = self.model()
+        assert model.noise.item() == pytest.approx(0.1)
+        settings = {"steps": 400, "batch_size": 15, "learning_rate": 2e-2, "progress": False}
+        training.fit(model, tiny, objectives.elbo, **settings)
+        shown = tiny.images(torch.arange(30))
+        with torch.no_grad():
+            out = objectives.forward(model, shown, 30, torch.Generator().manual_seed(1))
+            error = (out.out - shown).square().mean().sqrt()
+        assert model.noise.item() == pytest.approx(error.item(), rel=0.1)
+        zoo.save(model, "model")
+        assert zoo.load("model").noise.item() == pytest.approx(model.noise.item(), rel=1e-2)
+
+    def test_several_train_side_by_side(self, tiny):
+        alone, together = self.model(), [self.model(), self.model()]
+        settings = {"steps": 12, "batch_size": 7, "progress": False}
+        training.fit(alone, tiny, objectives.elbo, **settings)
+        training.fit_many(together, tiny, [objectives.elbo] * 2, **settings)
+        assert torch.equal(alone.log_noise, together[0].log_noise)
+        assert not torch.equal(alone.log_noise, together[1].log_noise)
+
+    def test_is_for_the_gaussian_alone(self):
+        with pytest.raises(ValueError, match=r"likelihood=.gaussian. alone"):
+            dense_model(noise="learned")
+
+
+@pytest.mark.parametrize("number", [np.int64, np.float32, torch.tensor])
+def test_numbers_of_other_kinds_can_be_saved(number, data_folder):
+    settings = {"noise": number(1)}
+    if number is not np.float32:
+        settings |= {"latents": number(3), "hidden": number(8)}
+    model = dense_model(likelihood="gaussian", **settings)
+    zoo.save(model, "model", {"seed": number(4)})
+    assert zoo.about("model") == {"seed": 4}
+    assert zoo.load("model").noise == 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"latents": "three"}, "latents is 'three'; expected a whole number"),
+        ({"latents": 2.5}, "latents is 2.5"),
+        ({"hidden": "wide"}, "hidden is 'wide'"),
+        ({"hidden": 0}, "hidden is 0"),
+        ({"noise": "loud"}, "noise is 'loud'; expected a number above 0"),
+        ({"noise": None}, "noise is None"),
+        ({"noise": float("inf")}, "noise is inf"),
+        ({"start": "zeros"}, "start is 'zeros'"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        dense_model(**settings)
+
+
+@pytest.mark.parametrize("architecture", ["dense", "conv"])
+def test_the_start_decides_the_size_of_the_first_weights(architecture):
+    """A signal of size 1 stays about that large, or shrinks."""
+
+    def made(start):
+        return VAE((1, 32, 32), 4, architecture, 128, seed=1, start=start)
+
+    usual, scaled, small = made(None), made("scaled"), made("torch")
+    same = scaled if architecture == "dense" else small
+    assert all(
+        torch.equal(a, b) for a, b in zip(usual.parameters(), same.parameters(), strict=True)
+    )
+    codes = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        large, little = scaled.decode(codes).std(), small.decode(codes).std()
+    assert 0.3 < float(large) < 3
+    assert float(little) < 0.5 * float(large)
+    assert scaled.config["start"] == "scaled"
+    assert "start" not in usual.config

@@ -109,6 +109,77 @@ class TestSweep:
         for name, value in model.state_dict().items():
             assert torch.equal(kept.state_dict()[name], value), name
 
+    def test_runs_that_train_together_on_a_device_give_the_same_table(self, done, tmp_path):
+        """Up to rounding; more runs than a group holds, and two kinds of model."""
+        other = dataclasses.replace(GRID[0], hidden=12)
+        rows = train([*GRID, other], tmp_path, device="cpu")
+        assert [row["hidden"] for row in rows] == [16] * len(GRID) + [12]
+        for row, expected in zip(rows, done[1], strict=False):
+            for name in sweep.TERMS:
+                assert row[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-3)
+
+    def test_a_group_that_was_killed_goes_on_to_the_same_table(self, tmp_path, monkeypatch):
+        whole = without_seconds(train(GRID, tmp_path / "whole", device="cpu"))
+        write, written, groups = zoo.write, [], []
+
+        def killed(path, *rest):
+            if len(written) == 1:
+                raise SystemExit
+            write(path, *rest)
+            written.append(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(zoo, "write", killed)
+            with pytest.raises(SystemExit):
+                train(GRID, tmp_path / "parts", device="cpu")
+        fit_many = training.fit_many
+
+        def noted(models, *rest, **settings):
+            groups.append(len(models))
+            return fit_many(models, *rest, **settings)
+
+        monkeypatch.setattr(training, "fit_many", noted)
+        monkeypatch.setattr(sweep, "_GROUP", 2)
+        rows = without_seconds(train(GRID, tmp_path / "parts", device="cpu"))
+        assert groups == [2, 1]  # the one that was written is not trained again
+        for row, expected in zip(rows, whole, strict=True):
+            for name in sweep.TERMS:
+                assert row[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-3)
+
+    def test_an_interrupted_group_leaves_nothing(self, tmp_path, monkeypatch):
+        def interrupted(out, beta):
+            signal.raise_signal(signal.SIGINT)
+            return beta_vae(out, beta)
+
+        monkeypatch.setitem(sweep.objectives.OBJECTIVES, "beta_vae", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(GRID[:2], tmp_path / "runs", device="cpu")
+        assert not (tmp_path / "runs").exists()
+
+    @pytest.mark.parametrize("others", [{"jobs": 2}, {"scheduler": "tcp://here:1"}])
+    def test_a_device_or_processes(self, tmp_path, others):
+        with pytest.raises(ValueError, match="give a device, or jobs"):
+            train(GRID, tmp_path, device="cpu", **others)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    def test_a_sweep_on_a_gpu_is_killed_and_resumed(self, done, tmp_path, monkeypatch):
+        write, written = zoo.write, []
+
+        def killed(path, *rest):
+            if len(written) == 1:
+                raise SystemExit
+            write(path, *rest)
+            written.append(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(zoo, "write", killed)
+            with pytest.raises(SystemExit):
+                train(GRID, tmp_path, device="cuda")
+        rows = train(GRID, tmp_path, device="cuda")
+        for row, expected in zip(rows, done[1], strict=True):
+            assert row["distortion"] == pytest.approx(expected["distortion"], rel=0.05)
+
     def test_the_terms_are_of_all_images(self, done, small):
         folder, rows = done
         model, row = sweep.load(GRID[1], folder), rows[1]
@@ -384,7 +455,7 @@ class TestCommandLine:
         assert "none.txt" in capsys.readouterr().err
 
     def test_ctrl_c_says_how_to_go_on(self, done, tmp_path, capsys, monkeypatch):
-        def interrupt(*_):
+        def interrupt(*_, **settings):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(sweep, "sweep", interrupt)
@@ -399,6 +470,7 @@ class TestCommandLine:
             (["--jobs", "0"], "jobs is 0"),
             (["--data", "cats"], "no image set 'cats'"),
             (["--steps", "0"], "steps is 0"),
+            (["--device", "gpu"], "no device 'gpu' here; choose auto, cpu"),
         ],
     )
     def test_a_wrong_word_is_answered_with_one_line(self, tmp_path, capsys, words, said):

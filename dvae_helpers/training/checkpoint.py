@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import zoo
@@ -75,6 +76,13 @@ class Checkpoint:
             network = run.ask_discriminator()
             expected |= {f"discriminator.{k}": v for k, v in network.state_dict().items()}
         expected["noise"] = run.noise.get_state()
+        for adam, optimiser in (("adam", run.optimiser), ("opponent", run.discriminator_adam)):
+            weights = optimiser.param_groups[0]["params"] if optimiser is not None else ()
+            for number, weight in enumerate(weights):
+                state = f"{adam}.{number}."
+                if any(key.startswith(state) for key in tensors):  # a weight may have no gradient
+                    expected |= {state + name: weight for name in ("exp_avg", "exp_avg_sq")}
+                    expected[state + "step"] = torch.zeros(())
         for key, value in expected.items():
             if key not in tensors or tensors[key].shape != value.shape:
                 raise zoo.DamagedFile(

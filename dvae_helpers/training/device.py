@@ -8,7 +8,7 @@ from ..datasets import ImageSet
 from ..factors import FactorSpace
 from ..models import VAE
 from ..objectives import beta_tcvae
-from .fit import fit
+from .loop import fit
 
 
 def choose_device(wanted: str = "auto") -> str:

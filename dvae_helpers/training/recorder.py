@@ -81,15 +81,15 @@ class CudaGraph:
 
     def __init__(self, runs: Sequence[Run]):
         self.runs, self.device = runs, runs[0].device
+        self.side = torch.cuda.Stream(self.device)
 
     def warm_up(self, work: Callable[[], Any]) -> Any:
         """Does the work beside the current stream, as CUDA asks for before a recording."""
         with torch.cuda.device(self.device):
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
+            self.side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.side):
                 result = work()
-            torch.cuda.current_stream().wait_stream(side)
+            torch.cuda.current_stream().wait_stream(self.side)
         return result
 
     def record(self, work: Callable[[], Any]) -> Any:
@@ -99,7 +99,8 @@ class CudaGraph:
             self.graph = torch.cuda.CUDAGraph()
             for run in self.runs:
                 self.graph.register_generator_state(run.noise)
-            with torch.cuda.graph(self.graph):
+            # the same stream again: a gradient is added up on the stream of its first time
+            with torch.cuda.graph(self.graph, stream=self.side):
                 return work()
 
     def play(self) -> None:
@@ -129,24 +130,45 @@ class Recorded(Steps):
         if self.left:
             every = self.graph.warm_up(self._last_trial if self.left == 1 else self.engine.work)
             self.left -= 1
-        else:
-            if self.every is None:
-                self._record()
+        elif self.every is not None or self._record():
             self.graph.play()
             every = self.every
             for terms, inside in zip(every, self.inside, strict=True):
                 # what was worked out from an earlier step's numbers, outside of the recording
                 for name in vars(terms.out).keys() - inside:
                     del vars(terms.out)[name]
+        else:
+            every = self.engine.work()
         for run in runs:
             run.done()
         return every
 
-    def _record(self) -> None:
+    def _record(self) -> bool:
+        """Whether it could be done."""
+        runs = self.engine.runs
+        before = [(run.noise.get_state(), dict(run.memory)) for run in runs]
         for optimiser in self._optimisers():
             optimiser.zero_grad(set_to_none=True)
-        self.every = self.graph.record(self.engine.work)
+        try:
+            self.every = self.graph.record(self.engine.work)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            for run, (state, memory) in zip(runs, before, strict=True):
+                # a generator that was in a broken recording draws no more
+                run.noise = torch.Generator(run.device)
+                run.noise.set_state(state)
+                run.memory.update(memory)
+            self._give_up(str(error).partition("\n")[0])
+            return False
         self.inside = [set(vars(terms.out)) for terms in self.every]
+        return True
+
+    def _give_up(self, why: str) -> None:
+        print(f"The steps cannot be recorded: {why}. Training goes on step by step.")
+        self.graph = None
+        for run in self.engine.runs:
+            run.recorded = False
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:
         others = (run.discriminator_adam for run in self.engine.runs)
@@ -166,10 +188,7 @@ class Recorded(Steps):
             if was is None or was != _mark(run):
                 why = why or f"{name_of(run.objective)} keeps something outside of its memory"
         if why:
-            print(f"The steps cannot be recorded: {why}. Training goes on step by step.")
-            self.graph = None
-            for run in self.engine.runs:
-                run.recorded = False
+            self._give_up(why)
         return every
 
 
@@ -206,7 +225,7 @@ def _mark(run: Run) -> str | None:
 class _Watch(TorchDispatchMode):
     """Notices operations that wait for the device, or bring numbers to it from Python."""
 
-    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "_unique", "equal")
 
     def __init__(self):
         super().__init__()
@@ -215,7 +234,11 @@ class _Watch(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
         result = function(*args, **(kwargs or {}))
-        if name.startswith(self.WAITING):
+        by_mask = name.startswith("index") and any(
+            isinstance(leaf, Tensor) and leaf.dtype in (torch.bool, torch.uint8)
+            for leaf in tree_leaves(args[1:2])
+        )
+        if by_mask or name.startswith(self.WAITING):
             self.why = self.why or "a number is read in the middle of a step, as .item() does"
         elif name == "lift_fresh":
             self.why = self.why or "a tensor is made of numbers of Python, as torch.tensor() does"

@@ -57,7 +57,7 @@ class Run:
         self.autocast = contextlib.nullcontext()
         if precision == "bfloat16":
             # a weight that was cast in an earlier step would be an old one in a recorded step
-            cached = self.device.type != "cuda"
+            cached = self.device.type != "cuda" and torch.is_autocast_cache_enabled()
             self.autocast = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cached)
         model.to(memory_format=torch.channels_last)
         if discriminator is not None:
@@ -138,8 +138,9 @@ class Run:
         self.window.add_(means)
         if self.recorded:
             for name, value in kept.items():
-                if self.memory.get(name) is not value:
-                    self.memory[name] = value.copy_(self.memory[name])
+                new = self.memory.get(name)
+                if new is not value and _alike(new, value):
+                    self.memory[name] = value.copy_(new)
             self.clock.add_(1)
 
     def done(self) -> None:
@@ -196,6 +197,11 @@ class Run:
         with self.autocast:
             mean, log_var = self.model.encode(self.data.images(index).to(self.device))
         return sample(mean, log_var, self.noise)
+
+
+def _alike(first: object, second: object) -> bool:
+    both = isinstance(first, Tensor) and isinstance(second, Tensor)
+    return both and (first.shape, first.dtype) == (second.shape, second.dtype)
 
 
 def adam(parameters, learning_rate: float, device: torch.device) -> torch.optim.Adam:

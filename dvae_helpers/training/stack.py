@@ -17,11 +17,12 @@ def stackable(runs: Sequence[Run]) -> bool:
 
     Dense layers of M models are one batched matrix product. Convolutions have no such product:
     on one thread, 8 of them take a quarter longer in a stack than one after the other. An
-    adversary needs networks of its own, and pairs a step of their own.
+    adversary needs networks of its own, pairs a step of their own, a learned noise a weight more.
     """
     first = runs[0].model
     alone = {OBJECTIVES["factor_vae"], OBJECTIVES["aae"]}
-    return first.config["architecture"] == "dense" and all(
+    dense = first.config["architecture"] == "dense" and first.config["noise"] != "learned"
+    return dense and all(
         run.model.config == first.config and run.pairs is None and base(run.objective) not in alone
         for run in runs
     )

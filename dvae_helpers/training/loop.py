@@ -1,6 +1,5 @@
 """`fit` and `fit_many`: the loop around the steps."""
 
-import operator
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from tqdm.auto import tqdm
 
 from ..adversaries import Discriminator
 from ..datasets import ImageSet
-from ..models import VAE, plain_torch
+from ..models import VAE, plain_torch, whole_number
 from ..objectives import Terms, beta_vae
 from ..pairs import Pairs
 from .checkpoint import Checkpoint
@@ -323,8 +322,10 @@ def _summary(runs: list[Run]) -> str:
 
 def _checked(models: list[VAE], data: ImageSet, **given: Any) -> dict[str, Any]:
     """The settings as plain numbers of Python; ValueError for those that cannot work."""
-    wanted = {name: _whole(name, given[name]) for name in ("steps", "batch_size", "log_every")}
-    wanted["seeds"] = [_whole("seed", seed) for seed in given["seeds"]]
+    wanted = {
+        name: whole_number(name, given[name]) for name in ("steps", "batch_size", "log_every")
+    }
+    wanted["seeds"] = [whole_number("seed", seed) for seed in given["seeds"]]
     try:
         wanted["learning_rate"] = float(given["learning_rate"])
     except (TypeError, ValueError) as error:
@@ -372,14 +373,6 @@ def _check_model(model: VAE, data: ImageSet, device: torch.device) -> None:
         raise ValueError(
             "The model was made in torch.inference_mode() and cannot be trained; make it outside."
         )
-
-
-def _whole(name: str, value: Any) -> int:
-    """A setting as a whole number, from Python, numpy or torch."""
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise ValueError(f"{name} is {value!r}; expected a whole number.") from error
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
