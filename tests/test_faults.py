@@ -24,6 +24,7 @@ import torch
 
 from dvae_helpers import __main__ as command_line
 from dvae_helpers import datasets, figures, sprites, sweep, training, zoo
+from dvae_helpers.commands import score
 from dvae_helpers.files import CannotWrite
 from dvae_helpers.models import VAE
 
@@ -369,7 +370,7 @@ def test_an_error_of_the_system_is_one_line(runs, capsys, monkeypatch):
     def fail(options):
         raise PermissionError(13, "Permission denied", "/some/file")
 
-    monkeypatch.setattr(command_line, "_score", fail)
+    monkeypatch.setattr(score, "run", fail)
     assert command_line.main(["score", "model"]) == 2
     error = capsys.readouterr().err
     assert "Permission denied: '/some/file'" in error
