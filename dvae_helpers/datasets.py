@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -206,7 +206,7 @@ def own(
     else:
         space, values = _own_factors(labels, len(pixels))
         said += f"; {space}"
-    shape = tuple(pixels.shape[1:])
+    shape = _shape(pixels)
     print(f"{name}: {len(pixels):,} images of {shape}, {said}.")
     return ImageSet(name, space, shape, pixels, values).to(device)
 
@@ -322,6 +322,11 @@ def subset(data: ImageSet, keep: Tensor, name: str | None = None) -> ImageSet:
     return ImageSet(name or data.name, data.factors, data.shape, pixels, data.classes(index))
 
 
+def _shape(pixels: Tensor) -> tuple[int, int, int]:
+    _, channels, height, width = pixels.shape
+    return channels, height, width
+
+
 def _sprites() -> ImageSet:
     space = sprites.FACTORS
     rows = torch.empty(len(space), sprites.SIZE, dtype=torch.int64)
@@ -337,7 +342,7 @@ def _in_colour(name: str, kind: ModuleType) -> ImageSet:
     pixels = torch.empty(len(space), 3, kind.SIZE, kind.SIZE, dtype=torch.uint8)
     for index in torch.arange(len(space)).split(_CHUNK):
         pixels[index] = kind.render(space.classes(index))
-    return ImageSet(name, space, tuple(pixels.shape[1:]), pixels)
+    return ImageSet(name, space, _shape(pixels), pixels)
 
 
 @functools.cache  # a tenth of a second, and many ask for it
@@ -347,7 +352,7 @@ def _small_fruits() -> ImageSet:
     classes = torch.nn.functional.pad(classes, (0, 1)) + torch.tensor([0, 0, 0, 2, 2, 0])
     middle = fruits.render(classes)[:, :, 6:54, 6:54]
     pixels = torch.nn.functional.avg_pool2d(middle.float(), 2).round().to(torch.uint8)
-    return ImageSet("small_fruits", _SMALL_FRUITS, tuple(pixels.shape[1:]), pixels)
+    return ImageSet("small_fruits", _SMALL_FRUITS, _shape(pixels), pixels)
 
 
 @functools.cache
@@ -358,7 +363,7 @@ def _small_sprites() -> ImageSet:
     full = sprites.render(torch.stack((shape, scale, torch.zeros_like(x), 2 * x, 2 * y), 1))
     small = full[:, None, ::2, ::2]
     packed = np.packbits(small.numpy(), axis=-1, bitorder="little")
-    return ImageSet("small_sprites", _SMALL, tuple(small.shape[1:]), torch.from_numpy(packed))
+    return ImageSet("small_sprites", _SMALL, _shape(small), torch.from_numpy(packed))
 
 
 def _small_ellipses() -> ImageSet:
@@ -367,10 +372,10 @@ def _small_ellipses() -> ImageSet:
     ellipse, upright = torch.ones_like(x), torch.zeros_like(x)
     full = sprites.render(torch.stack((ellipse, scale, upright, 2 * x, 8 + 2 * y), 1))
     pixels = torch.nn.functional.avg_pool2d(255.0 * full[:, None], 4).round().to(torch.uint8)
-    return ImageSet("small_ellipses", _SMALL_ELLIPSES, tuple(pixels.shape[1:]), pixels)
+    return ImageSet("small_ellipses", _SMALL_ELLIPSES, _shape(pixels), pixels)
 
 
-_DRAWN = {
+_DRAWN: dict[str, Callable[[], ImageSet]] = {
     "small_sprites": _small_sprites,
     "small_ellipses": _small_ellipses,
     "sprites": _sprites,

@@ -52,16 +52,14 @@ def _verified(path: Path) -> tuple[Tensor, Tensor | None]:
             missing = {"imgs", "latents_classes"} - set(file.files)
             if missing:
                 raise ValueError(f"it has no {sorted(missing)}, only {file.files}")
-            values = file["latents_classes"]
-        if not np.issubdtype(values.dtype, np.integer) or values.ndim != 2:
-            raise ValueError(
-                f"latents_classes is {values.dtype} {values.shape}, not integers (N, 5)"
-            )
-        if values.shape[1] == 6:  # the published file starts with `color`, which is always white
-            if values[:, 0].any():
+            table = file["latents_classes"]
+        if not np.issubdtype(table.dtype, np.integer) or table.ndim != 2:
+            raise ValueError(f"latents_classes is {table.dtype} {table.shape}, not integers (N, 5)")
+        if table.shape[1] == 6:  # the published file starts with `color`, which is always white
+            if table[:, 0].any():
                 raise ValueError("its color column is not always 0")
-            values = values[:, 1:]
-        values = sprites.FACTORS.check(torch.from_numpy(values.astype(np.int64)))
+            table = table[:, 1:]
+        values = sprites.FACTORS.check(torch.from_numpy(table.astype(np.int64)))
         if not len(values):
             raise ValueError("it holds no images")
         pixels, different = _read_images(path, values)

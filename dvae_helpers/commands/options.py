@@ -21,14 +21,11 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows a default once: not if the help names it, and not if there is none."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        nothing = (None, False, [], argparse.SUPPRESS)
-        if (
-            any(action.default is one or action.default == one == [] for one in nothing)
-            or "default" in (action.help or "")
-            or not action.option_strings
-        ):
+        value = action.default
+        none = value is None or value is False or value in ([], argparse.SUPPRESS)
+        if none or not action.option_strings or "default" in (action.help or ""):
             return action.help
-        return super()._get_help_string(action) or "default: %(default)s"
+        return super()._get_help_string(action)
 
 
 def whole(least: int) -> Callable[[str], int]:
