@@ -8,13 +8,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
 PIP_OPTIONS ?=
+EXTRAS ?= course,test
+PYTEST_OPTIONS ?=
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 # Keep freed memory for the next training step (glibc only; `fit` asks for the same at run time).
 export MALLOC_MMAP_THRESHOLD_ = 2147483647
 export MALLOC_TRIM_THRESHOLD_ = 2147483647
 
-.PHONY: help lab test notebooks slides handout lint format doctor bench clean
+.PHONY: help lab test notebooks slides handout lint format doctor bench lowest pins clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (sets everything up first)"
@@ -23,9 +25,11 @@ help:
 	@echo "make notebooks  run every notebook from top to bottom and keep its outputs"
 	@echo "make slides     turn every notebook into slides that need no network (asks for npm once)"
 	@echo "make handout    write the notebooks without solutions and outputs, for students"
-	@echo "make lint       check the style of code and notebooks; make format mends it"
+	@echo "make lint       check style, import order and types; make format corrects the style"
 	@echo "make bench      measure training and drawing speed"
-	@echo "make clean      remove the environment and what the course has written"
+	@echo "make lowest     run the tests of the package with the oldest versions it allows"
+	@echo "make pins       renew constraints.txt from pyproject.toml (needs uv)"
+	@echo "make clean      remove the environment and the slides; runs and hand-outs stay"
 
 # Trusted notebooks show their saved sliders before any cell is run.
 lab: $(READY)
@@ -33,7 +37,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks/00_start_here.ipynb
 
 test: $(READY)
-	$(BIN)/python -m pytest --nbval
+	$(BIN)/python -m pytest --nbval $(PYTEST_OPTIONS)
 
 doctor: $(READY)
 	$(BIN)/python -m dvae_helpers doctor
@@ -53,17 +57,27 @@ handout: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Another Python: make lowest PYTHON=python3.12
+lowest:
+	.ci/lowest $(PYTHON)
+
+pins:
+	.ci/pins
+
+# What a student made (runs, handout) is left alone.
 clean:
-	rm -rf $(VENV) runs slides handout
+	rm -rf $(VENV) .venv-lowest slides build dist
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "The course needs Python 3.11 or newer; give it as: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@

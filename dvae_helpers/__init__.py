@@ -1,9 +1,6 @@
-"""The code behind the course: images, models, objectives, training, pictures.
+"""The code behind the course: images, models, objectives, training, scores, pictures.
 
-Each module imports only from those before it in this list:
-files, factors, sprites, fruits, faces, datasets, models, zoo, quadrature, estimators,
-adversaries, objectives, pairs, training, metrics, sweep, combinations, referee,
-studies, figures, pages, widgets, exercises, slides, handout, doctor, bench.
+Each module imports only from those below it: `tool.importlinter` in pyproject.toml has the order.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

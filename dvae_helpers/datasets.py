@@ -1,25 +1,24 @@
-"""Image sets that stay on the device: `load(name)` gives images by number, with their factors."""
+"""Image sets that stay on the device, with their factors: `load(name)`, and `own(images)`."""
 
 import dataclasses
 import functools
-import hashlib
-import os
-import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import faces, fruits, sprites
+from . import dsprites_file, faces, fruits, sprites
+from .dsprites_file import pack
 from .factors import FactorSpace
-from .files import write_whole
+from .files import data_folder
 
-DSPRITES_FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
-DSPRITES_URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{DSPRITES_FILE}"
+__all__ = ["NAMES", "ImageSet", "data_folder", "load", "own", "pack", "subset"]
 
 _SMALL = FactorSpace(
     ("shape", "scale", "x", "y"), (3, 6, 16, 16), ("nominal", "ordered", "ordered", "ordered")
@@ -29,7 +28,7 @@ _SMALL_FRUITS = FactorSpace(
     ("kind", "colour", "size", "x", "y"), (4, 6, 5, 3, 3), fruits.FACTORS.kinds[:5]
 )
 _CHUNK = 8192
-_PATIENCE = 30  # seconds that a server may be silent
+_DARK = 128  # numbers up to here, and none above: 255 is hardly white
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,8 @@ class ImageSet:
 
     pixels: (N, C, H, W) uint8, or (N, C, H, W / 8) uint8 with eight one-bit pixels in a byte.
     values: (N, K) factor values, or None if image n is combination n of the whole grid.
+
+    Raises ValueError if these do not fit together. `own` makes one from images in other forms.
     """
 
     name: str
@@ -45,6 +46,35 @@ class ImageSet:
     shape: tuple[int, int, int]
     pixels: Tensor
     values: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        own = "datasets.own(images, labels) makes an image set from arrays of other forms"
+        if not isinstance(self.pixels, Tensor) or self.pixels.dtype != torch.uint8:
+            kind = getattr(self.pixels, "dtype", type(self.pixels).__name__)
+            raise ValueError(f"pixels is {kind}; expected a torch tensor of uint8. {own}.")
+        channels, height, width = self.shape
+        inside = tuple(self.pixels.shape[1:])
+        if inside not in ((channels, height, width), (channels, height, width / 8)):
+            raise ValueError(
+                f"pixels has shape {tuple(self.pixels.shape)}; expected (N, {channels}, {height}, "
+                f"{width}), or a width of {width} / 8 with eight pixels in a byte. {own}."
+            )
+        if not len(self.pixels):
+            raise ValueError(f"The set {self.name!r} has no images.")
+        here = self.pixels.device.type == "cpu"  # to look at numbers elsewhere would wait for them
+        if here and inside[-1] == width and int(self.pixels.max()) == 1:
+            raise ValueError(f"The largest pixel is 1, and 255 is white: all is black. {own}.")
+        if self.values is None:
+            if len(self.pixels) != len(self.factors):
+                raise ValueError(
+                    f"There are {len(self.pixels):,} images and {len(self.factors):,} combinations "
+                    "of factor values; give `values`, one row for each image."
+                )
+        elif len(self.factors.check(self.values) if here else self.values) != len(self.pixels):
+            raise ValueError(
+                f"There are {len(self.pixels):,} images and {len(self.values):,} rows of factor "
+                "values; give one row for each image."
+            )
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -117,11 +147,6 @@ class ImageSet:
         )
 
 
-def data_folder() -> Path:
-    """The course's data folder: the repository's `data/`, or what DVAE_DATA names."""
-    return Path(os.environ.get("DVAE_DATA") or Path(__file__).resolve().parents[1] / "data")
-
-
 def load(name: str, device: str | torch.device = "cpu", path: str | Path | None = None) -> ImageSet:
     """An image set by name.
 
@@ -142,10 +167,144 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
     if path is not None and name != "dsprites":
         raise ValueError(f"{name!r} is drawn, not read; leave out path={str(path)!r}.")
     if name == "dsprites":
-        data = _dsprites(_fetch_dsprites() if path is None else Path(path))
+        pixels, values = dsprites_file.read(path)
+        shape = (1, sprites.SIZE, sprites.SIZE)
+        data = ImageSet("dsprites", sprites.FACTORS, shape, pixels, values)
     else:
         data = _DRAWN[name]()
     return data.to(device)
+
+
+def own(
+    images: Any,
+    labels: Any = None,
+    name: str = "own",
+    white: float | None = None,
+    device: str | torch.device = "cpu",
+) -> ImageSet:
+    """Your own images as an image set; one line says how they were understood.
+
+    images: numpy, torch, or anything that numpy takes, of any number type: (N, H, W),
+        (N, H, W, C) or (N, C, H, W), with one or three channels C.
+    labels: what you know about each image: (N,) or (N, K) values of any type, or a dict of
+        columns by name. Each column becomes a factor, and its sorted different values are numbered
+        from 0: words are nominal, numbers are ordered. Without labels the only factor is the image's number: train, but scores make no
+        sense.
+    white: the number that is white (black is 0). If it is left out, it is 1 for bool, for numbers
+        from 0 to 1, and 255 otherwise. Floats from -1 to 1, as some libraries have them, are
+        moved to 0 to 1 first.
+
+    "conv" models need square images of 8, 16, 32, 64, ... pixels; "dense" ones take any size.
+
+    Raises ValueError for another shape, numbers that are not finite or outside black and white,
+    or so small that the images would be almost black, labels of another number, and a label that
+    is the same for all images or different for nearly each.
+    """
+    pixels, said = _own_pixels(images, white)
+    if len(pixels) < 2:
+        raise ValueError(f"There is {len(pixels)} image; give at least 2.")
+    if labels is None:
+        space = FactorSpace(("image",), (len(pixels),))
+        values = None
+        said += "; no labels, so scores make no sense"
+    else:
+        space, values = _own_factors(labels, len(pixels))
+        said += f"; {space}"
+    shape = _shape(pixels)
+    print(f"{name}: {len(pixels):,} images of {shape}, {said}.")
+    return ImageSet(name, space, shape, pixels, values).to(device)
+
+
+def _own_pixels(images: Any, white: float | None) -> tuple[Tensor, str]:
+    """(N, C, H, W) uint8 from 0 to 255, and how the numbers and axes were understood."""
+    if isinstance(images, Tensor):
+        images = images.detach().cpu()
+        images = images.float() if images.is_floating_point() else images
+    array = np.asarray(images)
+    if array.dtype != bool and not np.issubdtype(array.dtype, np.number):
+        raise ValueError(f"images has the type {array.dtype}; expected numbers of one shape.")
+    if np.iscomplexobj(array):
+        raise ValueError(f"images has the type {array.dtype}; expected real numbers.")
+    if array.ndim == 3:
+        array = array[:, None]
+        axes = "one channel"
+    elif array.ndim == 4 and array.shape[1] in (1, 3):
+        axes = f"channels first ({array.shape[1]})"
+    elif array.ndim == 4 and array.shape[3] in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+        axes = f"channels last ({array.shape[1]})"
+    else:
+        raise ValueError(
+            f"images has shape {array.shape}; expected (N, H, W), (N, H, W, C) or (N, C, H, W) "
+            "with 1 or 3 channels C. An alpha channel must be taken off: images[..., :3]."
+        )
+    if not array.size:
+        raise ValueError(f"images has shape {array.shape}: there is nothing in it.")
+    values = array.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("images holds NaN or infinite numbers.")
+    low, high = float(values.min()), float(values.max())
+    given = f"{array.dtype} from {low:g} to {high:g}"
+    if white is None and np.issubdtype(array.dtype, np.floating) and -1 <= low < 0 and high <= 1:
+        values = (values + 1) / 2
+        said = f"{given}: -1 is black and 1 is white"
+        white = 1.0
+    else:
+        if white is None:
+            white = 1.0 if high <= 1 else 255.0
+            if 1 < high <= _DARK:
+                raise ValueError(
+                    f"images is {given}; say which number is white: white={high:g}, or white=255."
+                )
+        if not white > 0 or low < 0 or high > white:
+            raise ValueError(
+                f"images is {given}, but black is 0 and white is {white:g}; scale them, or give "
+                "white=..."
+            )
+        said = f"{given}: 0 is black and {white:g} is white"
+    scaled = (values * (255 / white)).round().astype(np.uint8)
+    return torch.from_numpy(np.ascontiguousarray(scaled)), f"{axes}, {said}"
+
+
+def _own_factors(labels: Any, images: int) -> tuple[FactorSpace, Tensor]:
+    """Columns of labels -> the factors, and their values (N, K)."""
+    if isinstance(labels, Mapping):
+        columns = {str(key): _as_array(column) for key, column in labels.items()}
+    else:
+        table = _as_array(labels)
+        if table.ndim not in (1, 2):
+            raise ValueError(f"labels has shape {table.shape}; expected (N,) or (N, K).")
+        table = table.reshape(len(table), -1)
+        names = ("label",) if table.shape[1] == 1 else [f"label {k}" for k in range(len(table.T))]
+        columns = dict(zip(names, table.T, strict=True))
+    if not columns:
+        raise ValueError("labels is empty; leave it out if there are none.")
+    sizes = []
+    values = []
+    for name, column in columns.items():
+        if column.shape != (images,):
+            raise ValueError(
+                f"{name} has shape {column.shape}, and there are {images:,} images; give one value "
+                "for each image."
+            )
+        if column.dtype.kind == "f" and not np.isfinite(column).all():
+            raise ValueError(f"{name} holds NaN or infinite numbers.")
+        if column.dtype == object:
+            column = column.astype(str)
+        different, numbers = np.unique(column, return_inverse=True)
+        if not 2 <= len(different) <= max(2, images // 2):
+            raise ValueError(
+                f"{name} has {len(different):,} different values in {images:,} images; leave it "
+                "out if it is always the same, and cut numbers into few bins (numpy.digitize)."
+            )
+        sizes.append(len(different))
+        values.append(torch.from_numpy(numbers.reshape(-1).astype(np.int64)))
+    kinds = ["nominal" if c.dtype.kind in "OSU" else "ordered" for c in columns.values()]
+    return FactorSpace(tuple(columns), sizes, kinds), torch.stack(values, 1)
+
+
+def _as_array(values: Any) -> np.ndarray:
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
 
 
 def subset(data: ImageSet, keep: Tensor, name: str | None = None) -> ImageSet:
@@ -168,11 +327,9 @@ def subset(data: ImageSet, keep: Tensor, name: str | None = None) -> ImageSet:
     return ImageSet(name or data.name, data.factors, data.shape, pixels, data.classes(index))
 
 
-def pack(rows: Tensor) -> Tensor:
-    """Words of 64 pixels (B, 64) -> (B, 1, 64, 8) uint8, eight pixels in a byte."""
-    return torch.from_numpy(rows.numpy().astype("<i8", copy=False).view(np.uint8)).reshape(
-        -1, 1, sprites.SIZE, sprites.SIZE // 8
-    )
+def _shape(pixels: Tensor) -> tuple[int, int, int]:
+    _, channels, height, width = pixels.shape
+    return channels, height, width
 
 
 def _sprites() -> ImageSet:
@@ -190,18 +347,20 @@ def _in_colour(name: str, kind: ModuleType) -> ImageSet:
     pixels = torch.empty(len(space), 3, kind.SIZE, kind.SIZE, dtype=torch.uint8)
     for index in torch.arange(len(space)).split(_CHUNK):
         pixels[index] = kind.render(space.classes(index))
-    return ImageSet(name, space, tuple(pixels.shape[1:]), pixels)
+    return ImageSet(name, space, _shape(pixels), pixels)
 
 
+@functools.cache  # a tenth of a second, and many ask for it
 def _small_fruits() -> ImageSet:
     """The middle 48x48 pixels at half the resolution, at places 2 to 4, on the brightest shade."""
     classes = _SMALL_FRUITS.classes(torch.arange(len(_SMALL_FRUITS)))
     classes = torch.nn.functional.pad(classes, (0, 1)) + torch.tensor([0, 0, 0, 2, 2, 0])
     middle = fruits.render(classes)[:, :, 6:54, 6:54]
     pixels = torch.nn.functional.avg_pool2d(middle.float(), 2).round().to(torch.uint8)
-    return ImageSet("small_fruits", _SMALL_FRUITS, tuple(pixels.shape[1:]), pixels)
+    return ImageSet("small_fruits", _SMALL_FRUITS, _shape(pixels), pixels)
 
 
+@functools.cache
 def _small_sprites() -> ImageSet:
     """Every second row and column of upright sprites, at every second place."""
     classes = _SMALL.classes(torch.arange(len(_SMALL)))
@@ -209,7 +368,7 @@ def _small_sprites() -> ImageSet:
     full = sprites.render(torch.stack((shape, scale, torch.zeros_like(x), 2 * x, 2 * y), 1))
     small = full[:, None, ::2, ::2]
     packed = np.packbits(small.numpy(), axis=-1, bitorder="little")
-    return ImageSet("small_sprites", _SMALL, tuple(small.shape[1:]), torch.from_numpy(packed))
+    return ImageSet("small_sprites", _SMALL, _shape(small), torch.from_numpy(packed))
 
 
 def _small_ellipses() -> ImageSet:
@@ -218,10 +377,10 @@ def _small_ellipses() -> ImageSet:
     ellipse, upright = torch.ones_like(x), torch.zeros_like(x)
     full = sprites.render(torch.stack((ellipse, scale, upright, 2 * x, 8 + 2 * y), 1))
     pixels = torch.nn.functional.avg_pool2d(255.0 * full[:, None], 4).round().to(torch.uint8)
-    return ImageSet("small_ellipses", _SMALL_ELLIPSES, tuple(pixels.shape[1:]), pixels)
+    return ImageSet("small_ellipses", _SMALL_ELLIPSES, _shape(pixels), pixels)
 
 
-_DRAWN = {
+_DRAWN: dict[str, Callable[[], ImageSet]] = {
     "small_sprites": _small_sprites,
     "small_ellipses": _small_ellipses,
     "sprites": _sprites,
@@ -230,106 +389,3 @@ _DRAWN = {
     "small_fruits": _small_fruits,
 }
 NAMES = (*_DRAWN, "dsprites")
-
-
-def _dsprites(path: Path) -> ImageSet:
-    """Reads a dSprites file, checks every image against the renderer, and packs it."""
-    if not path.is_file():
-        raise ValueError(
-            f"There is no file {path}. Give the path of a dSprites .npz file, "
-            'or leave the path out to fetch it, or load("sprites"), which draws the same images.'
-        )
-    try:
-        with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)  # `metadata` needs pickle: never touched
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array, not an .npz archive of several")
-            missing = {"imgs", "latents_classes"} - set(file.files)
-            if missing:
-                raise ValueError(f"it has no {sorted(missing)}, only {file.files}")
-            values = file["latents_classes"]
-        if not np.issubdtype(values.dtype, np.integer) or values.ndim != 2:
-            raise ValueError(
-                f"latents_classes is {values.dtype} {values.shape}, not integers (N, 5)"
-            )
-        if values.shape[1] == 6:  # the published file starts with `color`, which is always white
-            if values[:, 0].any():
-                raise ValueError("its color column is not always 0")
-            values = values[:, 1:]
-        values = sprites.FACTORS.check(torch.from_numpy(values.astype(np.int64)))
-        if not len(values):
-            raise ValueError("it holds no images")
-        pixels, different = _read_images(path, values)
-    except Exception as error:  # damaged archives make their readers raise a dozen kinds
-        raise ValueError(
-            f"{path} cannot be used as dSprites: {error}. "
-            "Delete the file and fetch it again, or give the path of an undamaged copy."
-        ) from error
-    allowed = max(2, len(values) // 5000)  # the renderer differs by one pixel in 1 of 20,000
-    if different > allowed:
-        raise ValueError(
-            f"{path}: {different:,} of {len(values):,} images are not what their factors say "
-            f"(at most {allowed} expected). The file is damaged or is not dSprites: fetch it again."
-        )
-    whole = len(values) == len(sprites.FACTORS) and bool(
-        (sprites.FACTORS.index(values) == torch.arange(len(values))).all()
-    )
-    shape = (1, sprites.SIZE, sprites.SIZE)
-    return ImageSet("dsprites", sprites.FACTORS, shape, pixels, None if whole else values)
-
-
-def _read_images(path: Path, values: Tensor) -> tuple[Tensor, int]:
-    """Packs `imgs` part by part (it is 3 GB unpacked); counts images unlike their drawing."""
-    side, different, parts = sprites.SIZE, 0, []
-    with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
-        shape, fortran, dtype = (read or np.lib.format.read_array_header_2_0)(stream)
-        if shape != (len(values), side, side) or dtype != np.uint8 or fortran:
-            raise ValueError(f"imgs is {dtype} {shape}, expected uint8 {(len(values), side, side)}")
-        chunks = values.split(_CHUNK)
-        for classes in tqdm(chunks, desc="reading dSprites", unit="chunk", leave=False, delay=1):
-            raw = np.frombuffer(stream.read(len(classes) * side * side), np.uint8)
-            images = raw.reshape(len(classes), 1, side, side)  # ValueError if the file is cut off
-            if images.max() > 1:
-                raise ValueError(f"imgs holds the value {images.max()}, expected only 0 and 1")
-            packed = torch.from_numpy(np.packbits(images, axis=-1, bitorder="little"))
-            drawn = pack(sprites.render_packed(classes))
-            different += int((packed != drawn).flatten(1).any(1).sum())
-            parts.append(packed)
-        stream.read()  # to the end, so that the archive's own checksum is compared
-    return torch.cat(parts), different
-
-
-def _fetch_dsprites() -> Path:
-    """Fetches the published file once; later its SHA-256 must be what the first check found.
-
-    The publisher gives no hash. So the first download is checked image by image against the
-    renderer, and its hash is then kept beside the file.
-    """
-    import pooch
-
-    folder = data_folder() / "downloads"
-    path, known = folder / DSPRITES_FILE, folder / (DSPRITES_FILE + ".sha256")
-    if path.is_file() and known.is_file():
-        if _sha256(path) != known.read_text().split()[0]:
-            raise ValueError(f"{path} has changed since it was checked. Delete it and load again.")
-        return path
-    try:
-        downloader = pooch.HTTPDownloader(progressbar=True, timeout=_PATIENCE)
-        pooch.retrieve(DSPRITES_URL, None, DSPRITES_FILE, folder, downloader=downloader)
-    except Exception as error:  # pooch passes on whatever the network library raises
-        raise ValueError(
-            f"dSprites could not be fetched from {DSPRITES_URL}: {error}. "
-            f"Check the network, and that {folder} has room and may be written; or give path=... "
-            'if you have the file; or load("sprites"), which draws the same images without a '
-            "download."
-        ) from error
-    _dsprites(path)
-    write_whole(known, f"{_sha256(path)}  {DSPRITES_FILE}\n".encode())
-    return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

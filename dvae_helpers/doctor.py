@@ -112,7 +112,7 @@ def _widgets() -> Check:
 
 
 def _disk() -> Check:
-    from .datasets import data_folder
+    from .files import data_folder
 
     place = data_folder()
     while not place.exists():
@@ -126,18 +126,19 @@ def _disk() -> Check:
 
 
 def _data() -> Check:
-    from . import datasets
+    from . import dsprites_file
+    from .files import checkout, data_folder, where_from
 
-    place = datasets.data_folder()
+    place = data_folder()
     named = "DVAE_DATA names" if os.environ.get("DVAE_DATA") else "the data folder is"
     if not place.is_dir():
         return Check(
             PROBLEM,
             "data",
             f"{named} {place}, which is not there",
-            "Set DVAE_DATA to the repository's data folder, or leave it unset.",
+            where_from() if checkout() is None else "Leave DVAE_DATA unset, or mend it.",
         )
-    real = place / "downloads" / datasets.DSPRITES_FILE
+    real = place / "downloads" / dsprites_file.FILE
     there = "the dSprites file is here" if real.is_file() else "no download is needed"
     if not os.access(place, os.W_OK):
         return Check(
@@ -151,6 +152,7 @@ def _data() -> Check:
 
 def _zoo() -> Check:
     from . import zoo
+    from .files import where_from
 
     names, broken = zoo.names(), []
     for name in names:
@@ -159,12 +161,12 @@ def _zoo() -> Check:
         except ValueError as error:
             broken.append(str(error))
     if broken:
-        return Check(PROBLEM, "zoo", broken[0], "Fetch the data folder again (git checkout data).")
+        return Check(PROBLEM, "zoo", broken[0], where_from())
     if not names:
         return Check(
             PROBLEM,
             "zoo",
             f"no trained model in {zoo.folder()}",
-            "Fetch the data folder again (git checkout data).",
+            where_from(),
         )
     return Check(OK, "zoo", f"{len(names)} trained model{'s' if len(names) > 1 else ''}, all sound")

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and where those of the course are."""
 
 import csv
 import io
@@ -7,6 +7,38 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def checkout() -> Path | None:
+    """The folder of the course's checkout; None if the package was installed without one."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
+
+
+def data_folder() -> Path:
+    """The course's data folder: what DVAE_DATA names, or the checkout's `data/`.
+
+    DVAE_DATA may begin with ~. A relative one is looked for in the current folder, then in the
+    checkout, so that it means the same in a terminal and in a notebook. Without a checkout and
+    without DVAE_DATA it is `.dvae_helpers` in the home folder.
+    """
+    root = checkout()
+    if named := os.environ.get("DVAE_DATA"):
+        path = Path(os.path.expanduser(named))
+        if root is not None and not path.exists() and (root / path).exists():
+            path = root / path
+        return path.resolve()
+    return Path(os.path.expanduser("~/.dvae_helpers")) if root is None else root / "data"
+
+
+def where_from() -> str:
+    """What to do if something of the data folder is missing or damaged."""
+    if checkout() is None and not os.environ.get("DVAE_DATA"):
+        return (
+            "The package was installed without the course's data: get the course's repository, "
+            "and set DVAE_DATA to the folder data in it."
+        )
+    return "Fetch the data folder again (git checkout data)."
 
 
 class CannotWrite(OSError, ValueError):

@@ -1,5 +1,7 @@
 """Hand-outs: the notebooks without solutions and without outputs, for students to fill in."""
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -13,16 +15,22 @@ from .files import write_whole
 from .slides import find
 
 _ROOT = Path(__file__).parents[1]
+_WRITTEN = ".handout.json"  # the hash of each file as it was written
 
 
 def build(
-    names: Sequence[str] = (), out: Path = _ROOT / "handout", notebooks: Path = _ROOT / "notebooks"
+    names: Sequence[str] = (),
+    out: Path = _ROOT / "handout",
+    notebooks: Path = _ROOT / "notebooks",
+    force: bool = False,
 ) -> list[Path]:
     """Writes NAME.ipynb without solutions and outputs for each notebook named (default: all).
 
     Links to a notebook that is handed out stay in the folder `out`; all other links to files
-    lead to where these are. Raises ValueError for an unknown name, and if `out` is the folder of
-    the notebooks themselves.
+    lead to where these are.
+
+    Raises ValueError for an unknown name, if `out` is the folder of the notebooks themselves, and,
+    unless `force`, if a file there was changed since `build` wrote it: nothing is then written.
     """
     found = find(names, notebooks)
     if out.resolve() == notebooks.resolve():
@@ -30,16 +38,48 @@ def build(
             f"{out} is the folder of the notebooks: hand-outs would take their place. "
             "Give another folder with --out."
         )
-    written = []
+    contents = {}
     for path in found.values():
         copy = stripped(nbformat.read(path, as_version=4))
         for cell in copy.cells:
             if cell.cell_type == "markdown":
                 cell.source = moved_links(cell.source, set(found), notebooks, out)
         nbformat.validate(copy)
-        written.append(out / path.name)
-        write_whole(written[-1], (nbformat.writes(copy) + "\n").encode())
-    return written
+        contents[out / path.name] = (nbformat.writes(copy) + "\n").encode()
+    written = _marks_of_written(out)
+    changed = [path.name for path in contents if _changed(path, written, contents[path])]
+    if changed and not force:
+        raise ValueError(
+            f"{', '.join(changed)} in {out} changed since the hand-outs were written; a student's "
+            "answers may be in there, so nothing was written. Give another folder with --out, "
+            "or --force to overwrite."
+        )
+    for path, content in contents.items():
+        write_whole(path, content)
+        written[path.name] = _mark(content)
+    write_whole(out / _WRITTEN, (json.dumps(written, indent=1, sort_keys=True) + "\n").encode())
+    return list(contents)
+
+
+def _marks_of_written(out: Path) -> dict[str, str]:
+    """The hash of each hand-out as it was written to this folder, by file name."""
+    try:
+        marks = json.loads((out / _WRITTEN).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return marks if isinstance(marks, dict) else {}
+
+
+def _changed(path: Path, written: dict[str, str], new: bytes) -> bool:
+    """Whether a file is there that is neither what was written nor what is to be written."""
+    if not path.exists():
+        return False
+    there = path.read_bytes()
+    return there != new and _mark(there) != written.get(path.name)
+
+
+def _mark(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def stripped(notebook: NotebookNode) -> NotebookNode:
@@ -65,8 +105,11 @@ def moved_links(text: str, here: set[str], old: Path, new: Path) -> str:
         there = old / file
         if not there.exists() or (there.parent == old and there.stem in here):
             return match[0]
-        path = os.path.relpath(there.resolve(), new.resolve())
-        return f"{match['before']}{Path(path).as_posix()}{part}{match['after']}"
+        try:
+            path = Path(os.path.relpath(there.resolve(), new.resolve())).as_posix()
+        except ValueError:  # another drive of Windows
+            path = there.resolve().as_uri()
+        return f"{match['before']}{path}{part}{match['after']}"
 
     return re.sub(
         r"""(?P<before>\]\(|src=")(?P<file>[^)\s"#:]+)(?P<part>#[^)\s"]*)?(?P<after>[)"])""",

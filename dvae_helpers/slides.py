@@ -47,6 +47,11 @@ def build(
 def find(names: Sequence[str], notebooks: Path) -> dict[str, Path]:
     """The notebooks with these names, or all of them; ValueError for a name that is not there."""
     found = {path.stem: path for path in sorted(notebooks.glob("*.ipynb"))}
+    if not found:
+        raise ValueError(
+            f"There are no notebooks in {notebooks}: the package was installed without the "
+            "course. Get the course's repository, and give this command in its folder."
+        )
     if unknown := [name for name in names if name not in found]:
         raise ValueError(
             f"There is no notebook {unknown[0]!r} in {notebooks}; choose from {', '.join(found)}."

@@ -11,8 +11,7 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import Tensor
 
-from .datasets import data_folder
-from .files import write_whole
+from .files import data_folder, where_from, write_whole
 from .models import VAE
 
 SUFFIX = ".safetensors"
@@ -125,8 +124,7 @@ def _existing(name: str) -> Path:
     path = _path(name)
     if not path.is_file():
         raise ValueError(
-            f"There is no {path}. The zoo has: {', '.join(names()) or 'no model yet'}. Fetch the "
-            f"data folder again (git checkout data), or train it: python -m dvae_helpers train "
-            f"--zoo {name}"
+            f"There is no {path}. The zoo has: {', '.join(names()) or 'no model yet'}. "
+            f"{where_from()} Or train it: python -m dvae_helpers train --zoo {name}"
         )
     return path

@@ -1,6 +1,7 @@
 """What the tests share: small image sets, the real images if there are any, a browser."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -23,13 +24,39 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("course")
 
 
+# What DVAE_REQUIRE can name: continuous integration has it, so a skip for want of it is a failure.
+REQUIRED = {
+    "browser": r"Chromium|playwright",
+    "npm": r"\bnpm\b",
+    "dask": r"extra `cluster`",
+    "gpu": r"CUDA|GPU",
+    "images": r"real dSprites",
+}
+
+
+def required_and_missing(reason: str, required: str) -> bool:
+    """Whether a test was skipped for want of something that `required`, words, says is here."""
+    return any(re.search(REQUIRED[word], reason) for word in required.split())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    required = os.environ.get("DVAE_REQUIRE", "")
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if required_and_missing(reason, required):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, but DVAE_REQUIRE is {required!r}: {reason}"
+    return report
+
+
 @pytest.fixture(scope="session")
 def subset_path() -> Path:
-    """20,000 real dSprites images; they are not part of this repository."""
-    usual = Path(__file__).parents[2] / "shared" / "data" / "dsprites_subset.npz"
-    path = Path(os.environ.get("DVAE_DSPRITES") or usual)
+    """A sample of real dSprites images; they are not part of this repository."""
+    path = Path(os.environ.get("DVAE_DSPRITES") or "nowhere.npz")
     if not path.is_file():
-        pytest.skip(f"needs the real dSprites images: no file {path}; name one in DVAE_DSPRITES")
+        pytest.skip("extra: needs real dSprites images; name an .npz of them in DVAE_DSPRITES")
     return path
 
 

@@ -437,7 +437,7 @@ def test_the_command_line_trains_it(name, tmp_path, monkeypatch, capsys):
     words += ["--objective", name, "--set", "gamma=3", "--latents", "3", "--batch-size", "32"]
     assert command_line.main([*words, "--steps", "20", "--out", "run"]) == 0
     assert command_line.main([*words, "--steps", "60", "--out", "run", "--zoo", "mine"]) == 0
-    assert "Going on from run" in capsys.readouterr().out
+    assert "Resuming from run" in capsys.readouterr().out
     assert zoo.about("mine")["objective"] == {"name": name, "gamma": 3}
     assert "estimated" in (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
     assert command_line.main([*words, "--set", "beta=3", "--steps", "20"]) == 2

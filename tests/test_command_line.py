@@ -1,12 +1,14 @@
-"""`python -m dvae_helpers`: doctor, train, bench."""
+"""`python -m dvae_helpers`: how options are read, and doctor, train, score, explore, bench."""
 
 import csv
+import json
 
 import pytest
 import torch
 
 from dvae_helpers import __main__ as command_line
-from dvae_helpers import bench, doctor, zoo
+from dvae_helpers import bench, commands, doctor, objectives, zoo
+from dvae_helpers.commands import slides, train, trained
 from dvae_helpers.models import VAE
 
 TINY = ["train", "--data", "small_sprites", "--architecture", "dense", "--hidden", "24"]
@@ -23,10 +25,10 @@ def test_train_writes_what_it_says_and_goes_on_where_it_stopped(folder, capsys):
     words = [*TINY, "--latents", "3", "--beta", "2", "--batch-size", "32", "--out", "first"]
     words += ["--precision", "float32"]
     assert command_line.main([*words, "--steps", "60"]) == 0
-    assert "Going on" not in capsys.readouterr().out
+    assert "Resuming" not in capsys.readouterr().out
     assert command_line.main([*words, "--steps", "120", "--zoo", "mine"]) == 0
     said = capsys.readouterr().out
-    assert "Going on from first" in said
+    assert "Resuming from first" in said
     assert "at step 120" in said
     for picture in ("traversal.png", "reconstructions.png", "curves.png"):
         assert (folder / "first" / picture).read_bytes().startswith(b"\x89PNG")
@@ -40,24 +42,147 @@ def test_train_writes_what_it_says_and_goes_on_where_it_stopped(folder, capsys):
     assert str(folder) not in str(made)
 
 
+WRONG = {
+    "--objective gamma_vae": "no objective 'gamma_vae'; choose one of elbo, beta_vae",
+    "--set gama=3": "no setting 'gama=3'",
+    "--set beta=four": "beta is a number from 0 up",
+    "--set beta=[1]": "beta is a number from 0 up",
+    "--set beta=nan": "beta is a number from 0 up",
+    "--set beta=-1": "beta is a number from 0 up",
+    "--set beta=": "beta is a number from 0 up",
+    "--beta nan": "--beta: 'nan' is not a number from 0 up",
+    "--beta inf": "--beta: 'inf' is not a number from 0 up",
+    "--beta -1": "--beta: '-1' is not a number from 0 up",
+    "--objective geco": "geco needs a value for target: add --set target=VALUE",
+    "--objective geco --set target=inf": "target is a number",
+    "--hidden 0": "--hidden: '0' is not a whole number from 1 up",
+    "--latents 2.5": "--latents: '2.5' is not a whole number from 1 up",
+    "--steps 0": "--steps: '0' is not",
+    "--seed -1": "--seed: '-1' is not a whole number from 0 up",
+    "--data cats": "no image set 'cats'",
+    "--data dsprites --path nowhere.npz": "There is no file nowhere.npz",
+    "--batch-size 0": "--batch-size: '0' is not",
+    "--batch-size 99999": "batch_size is 99999",
+    "--learning-rate 0": "--learning-rate: '0' is not a number above 0",
+    "--learning-rate nan": "--learning-rate: 'nan' is not a number above 0",
+    "--architecture transformer": "no architecture 'transformer'; choose one of conv, dense",
+    "--precision int4": "invalid choice: 'int4'",
+    "--device banana": "There is no device 'banana' here; choose auto, cpu",
+    "--device gpu": "There is no device 'gpu' here; choose auto, cpu",
+    "--device CUDA": "no device 'CUDA' here; choose auto, cpu",
+    "--device cuda:99": "no device 'cuda:99' here; choose auto, cpu",
+    "--beta": "--beta: expected one argument",
+    "--betta 3": "unrecognized arguments: --betta",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_wrong_word_is_answered_with_one_line(folder, capsys, words):
+    assert command_line.main([*TINY, "--steps", "1", *words.split()]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("Error: ")
+    assert len(said.err.splitlines()) == 1
+    assert WRONG[words] in said.err
+    assert not (folder / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--objective", "gamma_vae"], "no objective 'gamma_vae'; choose one of elbo, beta_vae"),
-        (["--set", "gama=3"], "no setting 'gama=3'"),
-        (["--data", "cats"], "no image set 'cats'"),
-        (["--data", "dsprites", "--path", "nowhere.npz"], "There is no file nowhere.npz"),
-        (["--batch-size", "0"], "batch_size is 0"),
-        (["--learning-rate", "0"], "learning_rate is 0"),
-        (["--architecture", "transformer"], "architecture is 'transformer'"),
-        (["--precision", "int4"], "precision is 'int4'"),
+        (["trian"], "invalid choice: 'trian'"),
+        ([], "COMMAND"),
+        (["bench", "--seconds", "nan"], "'nan' is not a number above 0"),
+        (["bench", "--turns", "0"], "'0' is not a whole number from 1 up"),
+        (["sweep", "--betas", "1", "inf"], "'inf' is not a number from 0 up"),
+        (["sweep", "--objectives", "elbo"], "no objective with a beta 'elbo'; choose one of beta"),
+        (["sweep", "--hidden", "0"], "'0' is not"),
+        (["score", "none"], "There is no"),
+        (["score", "none.safetensors"], "no file or folder none.safetensors; name a model of the"),
+        (["score", "runs/first"], "no file or folder runs/first; name a model of the zoo"),
+        (["score", "."], "no checkpoint.safetensors in the folder"),
+        (["explore", "x", "--device", "tpu"], "no device 'tpu'"),
+        (["slides", "99_none"], "no notebook '99_none'"),
     ],
 )
-def test_a_wrong_word_is_answered_with_one_line(folder, capsys, words, said):
-    assert command_line.main([*TINY, "--steps", "1", *words]) == 2
+def test_so_do_all_commands(folder, capsys, words, said):
+    assert command_line.main(words) == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: ")
+    assert len(error.splitlines()) == 1
     assert said in error
+
+
+@pytest.mark.parametrize("command", commands.NAMES)
+def test_help_says_every_option_and_one_default(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        command_line.main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for option in said.split("options:")[1].split(" --")[1:]:
+        assert option.count("(default") <= 1, option
+        assert "default: None" not in option
+
+
+def test_settings_are_read_by_the_annotations_of_the_objective(monkeypatch):
+    def odd(out: str, weight: float, count: int = 3, name: str = "4", on: bool = True) -> None: ...
+
+    monkeypatch.setitem(objectives.OBJECTIVES, "odd", odd)
+    words = ["train", "--objective", "odd", "--set", "weight=2", "count=5", "name=6", "on=False"]
+    options = command_line._parser().parse_args(words)
+    settings = train.objective_of(options).keywords
+    assert settings == {"weight": 2.0, "count": 5, "name": "6", "on": False}
+    assert [type(value) for value in settings.values()] == [float, int, str, bool]
+    for wrong in ("count=2.5", "weight=much", "on=perhaps"):
+        options.set = ["weight=2", wrong]
+        with pytest.raises(ValueError, match=f"--set {wrong}: {wrong.split('=')[0]} is "):
+            train.objective_of(options)
+
+
+def test_a_run_leads_to_its_scores_and_to_a_page(folder, capsys):
+    words = [*TINY, "--latents", "3", "--beta", "1", "--steps", "150", "--out", "runs/a"]
+    assert command_line.main([*words, "--zoo", "mine"]) == 0
+    assert "says nothing" not in capsys.readouterr().out
+    file = str(folder / "data" / "zoo" / "mine.safetensors")
+    for word, out in (("runs/a", "runs/a"), ("mine", "runs/mine"), (file, "runs/mine")):
+        assert command_line.main(["score", word, "--rows", "300", "--images", "600"]) == 0
+        scores = json.loads((folder / out / "scores.json").read_text())
+        assert 0 <= scores["scores"]["mig"] <= 1
+        assert command_line.main(["explore", word]) == 0
+        page = (folder / out / "explore.html").read_text()
+        assert page.startswith("<!doctype html>")
+        assert "latent 0 (" in page
+        capsys.readouterr()
+    assert command_line.main(["explore", "mine", "--image", "4608"]) == 2
+    assert "has images 0 to 4607" in capsys.readouterr().err
+    assert command_line.main(["score", "mine", "--data", "fruits"]) == 2
+    assert "(1, 32, 32), but those of 'fruits' are (3, 64, 64)" in capsys.readouterr().err
+
+
+def test_a_model_whose_code_says_nothing_is_named(folder, capsys):
+    model = VAE((1, 32, 32), 2, "dense", 8)
+    for weights in model.encoder[-1].parameters():
+        torch.nn.init.zeros_(weights)
+    zoo.save(model, "dead", {"data": "small_sprites"})
+    assert command_line.main(["explore", "dead"]) == 0
+    assert "Warning: the code says nothing" in capsys.readouterr().out
+    quiet = torch.full((50, 3), 0.1), torch.zeros(50, 3)
+    assert "0.0050 nats" in trained.silence(*quiet)
+    quiet[0][:, 2] = 0.2
+    assert trained.silence(*quiet) is None
+
+
+def test_a_file_that_holds_no_model_is_refused(folder, capsys):
+    zoo.write(folder / "odd.safetensors", {"weight": torch.zeros(3)}, {"settings": {"a": 1}})
+    assert command_line.main(["score", "odd.safetensors"]) == 2
+    assert "does not hold a VAE of this course" in capsys.readouterr().err
+
+
+def test_a_package_that_is_missing_is_named_with_the_extra(folder, capsys, monkeypatch):
+    def fail(options):
+        raise ModuleNotFoundError("No module named 'nbconvert'", name="nbconvert")
+
+    monkeypatch.setattr(slides, "run", fail)
+    assert command_line.main(["slides"]) == 2
+    assert "'nbconvert' is not installed" in capsys.readouterr().err
 
 
 def test_doctor_reports_every_subject_of_a_sound_machine():

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dvae_helpers import datasets, sprites
+from dvae_helpers import datasets, dsprites_file, sprites
 from dvae_helpers.factors import FactorSpace
 
 
@@ -386,14 +386,6 @@ class TestLoad:
             "dsprites",
         }
 
-    def test_the_data_folder_is_the_repository_s_unless_the_environment_names_one(
-        self, monkeypatch, tmp_path
-    ):
-        monkeypatch.delenv("DVAE_DATA", raising=False)
-        assert datasets.data_folder() == Path(__file__).parents[1] / "data"
-        monkeypatch.setenv("DVAE_DATA", str(tmp_path))
-        assert datasets.data_folder() == tmp_path
-
 
 class TestDownload:
     """The network is played by a function in the place of pooch.retrieve."""
@@ -417,8 +409,8 @@ class TestDownload:
 
     def test_the_file_is_fetched_once_and_its_hash_is_kept(self, network, data_folder):
         first = datasets.load("dsprites")
-        assert network == [datasets.DSPRITES_URL]
-        name = datasets.DSPRITES_FILE
+        assert network == [dsprites_file.URL]
+        name = dsprites_file.FILE
         assert self.files(data_folder) == [name, f"{name}.sha256"]
         again = datasets.load("dsprites")
         assert len(network) == 1
@@ -427,7 +419,7 @@ class TestDownload:
 
     def test_a_file_that_changed_later_is_refused(self, network, data_folder):
         datasets.load("dsprites")
-        path = data_folder / "downloads" / datasets.DSPRITES_FILE
+        path = data_folder / "downloads" / dsprites_file.FILE
         as_file(path, **dsprites_arrays(seed=2))  # a good file, but not the one that was checked
         with pytest.raises(ValueError, match="has changed"):
             datasets.load("dsprites")
@@ -459,7 +451,7 @@ class TestDownload:
         monkeypatch.setattr(pooch, "retrieve", retrieve)
         with pytest.raises(ValueError, match=r'not known.*path=.*load\("sprites"\)') as caught:
             datasets.load("dsprites")
-        assert datasets.DSPRITES_URL in str(caught.value)
+        assert dsprites_file.URL in str(caught.value)
 
     def test_nothing_else_asks_the_network(self, network, tmp_path, small):
         datasets.load("small_sprites")
@@ -498,3 +490,146 @@ def test_damaged_files_leave_no_open_handles(tmp_path):
             datasets.load("dsprites", path=path)
         gc.collect()
     assert not [warning for warning in caught if issubclass(warning.category, ResourceWarning)]
+
+
+IMAGES = torch.randint(256, (6, 4, 8), generator=torch.Generator().manual_seed(4)).byte()
+COLOUR = torch.randint(256, (6, 3, 4, 8), generator=torch.Generator().manual_seed(5)).byte()
+BITS = IMAGES > 100
+FORMS = {
+    "numpy": (IMAGES.numpy(), IMAGES),
+    "torch": (IMAGES, IMAGES),
+    "one channel first": (IMAGES[:, None], IMAGES),
+    "one channel last": (IMAGES[..., None], IMAGES),
+    "int64": (IMAGES.long(), IMAGES),
+    "floats to 255": (IMAGES.double().numpy(), IMAGES),
+    "floats to 1": (IMAGES.float() / 255, IMAGES),
+    "halves to 1": ((IMAGES.double() / 255).to(torch.bfloat16), IMAGES),
+    "floats from -1": (IMAGES.float() / 127.5 - 1, IMAGES),
+    "with a gradient": ((IMAGES.float() / 255).requires_grad_(), IMAGES),
+    "bool": (BITS, 255 * BITS.byte()),
+    "0 and 1": (BITS.byte().numpy(), 255 * BITS.byte()),
+    "floats 0 and 1": (BITS.double().numpy(), 255 * BITS.byte()),
+    "a list": (IMAGES.tolist(), IMAGES),
+    "turned": (IMAGES.numpy().transpose(0, 2, 1)[:, ::-1], IMAGES.transpose(1, 2).flip(1)),
+    "colour first": (COLOUR, COLOUR),
+    "colour last": (COLOUR.permute(0, 2, 3, 1).numpy(), COLOUR),
+}
+
+
+class TestOwn:
+    @pytest.mark.parametrize("form", FORMS)
+    def test_every_usual_form_gives_the_same_pixels(self, form, capsys):
+        given, right = FORMS[form]
+        data = datasets.own(given)
+        off = 1 if "halves" in form else 0
+        right = right.reshape(len(right), -1, *right.shape[-2:])
+        assert data.pixels.shape == right.shape
+        assert (data.pixels.int() - right.int()).abs().max() <= off
+        assert data.shape == tuple(right.shape[1:])
+        assert len(capsys.readouterr().out.splitlines()) == 1
+
+    def test_it_says_what_it_did(self, capsys):
+        datasets.own(COLOUR.permute(0, 2, 3, 1) / 255, list("aabbab"), "mine")
+        said = capsys.readouterr().out
+        for part in ("mine: 6 images of (3, 4, 8)", "channels last (3)", "1 is white", "label: 2"):
+            assert part in said
+
+    def test_a_scale_of_its_own_is_asked_for_and_taken(self):
+        sixteen = IMAGES.double() / 255 * 16
+        with pytest.raises(ValueError, match="say which number is white: white=16, or white=255"):
+            datasets.own(sixteen)
+        assert torch.equal(datasets.own(sixteen, white=16).pixels[:, 0], IMAGES)
+
+    @pytest.mark.parametrize(
+        ("images", "said"),
+        [
+            (torch.zeros(6, 4), r"shape \(6, 4\)"),
+            (torch.zeros(6, 4, 8, 4), "alpha channel"),
+            (torch.zeros(6, 4, 8, 2), r"1 or 3 channels"),
+            (torch.zeros(0, 4, 8), "nothing in it"),
+            (torch.zeros(1, 4, 8), "at least 2"),
+            (torch.full((6, 4, 8), math.nan), "NaN"),
+            (torch.full((6, 4, 8), math.inf), "infinite"),
+            (torch.full((6, 4, 8), 65535), "white is 255"),
+            (torch.full((6, 4, 8), -3), "black is 0"),
+            (np.full((6, 4, 8), "x"), "expected numbers"),
+            ([[1, 2], [3]], "."),
+            (np.zeros((6, 4, 8), complex), "real numbers"),
+        ],
+    )
+    def test_what_is_no_image_is_refused(self, images, said):
+        with pytest.raises(ValueError, match=said):
+            datasets.own(images)
+
+    @pytest.mark.parametrize(
+        ("labels", "names", "right"),
+        [
+            ([3, 3, 9, 9, 3, 9], ("label",), [[0], [0], [1], [1], [0], [1]]),
+            (np.array(list("ccbacb")), ("label",), [[2], [2], [1], [0], [2], [1]]),
+            (torch.tensor([True, False] * 3), ("label",), [[1], [0]] * 3),
+            (
+                [[5, 0.5], [5, 1.5], [6, 0.5]] * 2,
+                ("label 0", "label 1"),
+                [[0, 0], [0, 1], [1, 0]] * 2,
+            ),
+            ({"on": [0, 1] * 3, "who": ["b", "a", "a"] * 2}, ("on", "who"), None),
+        ],
+    )
+    def test_labels_become_factors(self, labels, names, right):
+        data = datasets.own(IMAGES, labels)
+        assert data.factors.names == names
+        if right is not None:
+            assert data.classes(torch.arange(6)).tolist() == right
+
+    @pytest.mark.parametrize(
+        ("labels", "said"),
+        [
+            ([1, 2, 1], r"shape \(3,\), and there are 6 images"),
+            ([1] * 6, "1 different values"),
+            ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "6 different values .*bins"),
+            ([1, 2, math.nan] * 2, "NaN"),
+            (np.zeros((6, 2, 2)), r"shape \(6, 2, 2\)"),
+            ({}, "empty"),
+        ],
+    )
+    def test_labels_that_cannot_be_factors_are_refused(self, labels, said):
+        with pytest.raises(ValueError, match=said):
+            datasets.own(IMAGES, labels)
+
+
+class TestImageSetIsChecked:
+    SPACE = FactorSpace(("kind", "side"), (3, 2))
+
+    @pytest.mark.parametrize(
+        ("pixels", "values", "said"),
+        [
+            (COLOUR.float(), None, "float32; expected a torch tensor of uint8.*datasets.own"),
+            (COLOUR.numpy(), None, "uint8; expected a torch tensor"),
+            (COLOUR.permute(0, 2, 3, 1), None, r"shape \(6, 4, 8, 3\)"),
+            (COLOUR[:, 0], None, r"shape \(6, 4, 8\)"),
+            (COLOUR[:0], None, "no images"),
+            (COLOUR % 2, None, "largest pixel is 1"),
+            (COLOUR[:5], None, "5 images and 6 combinations"),
+            (COLOUR, torch.zeros(4, 2).long(), "6 images and 4 rows"),
+            (COLOUR, torch.full((6, 2), 3), "3"),
+            (COLOUR, torch.zeros(6, 2), "integer"),
+        ],
+    )
+    def test_parts_that_do_not_fit_are_refused(self, pixels, values, said):
+        with pytest.raises(ValueError, match=said):
+            datasets.ImageSet("odd", self.SPACE, (3, 4, 8), pixels, values)
+
+    def test_all_black_and_packed_ones_are_good(self):
+        black = torch.zeros(6, 3, 4, 8, dtype=torch.uint8)
+        assert (
+            not datasets.ImageSet("black", self.SPACE, (3, 4, 8), black)
+            .images(torch.arange(6))
+            .any()
+        )
+        ones = torch.ones(6, 3, 4, 1, dtype=torch.uint8)
+        packed = datasets.ImageSet("packed", self.SPACE, (3, 4, 8), ones)
+        assert packed.images(torch.tensor([2])).sum() == 12
+
+
+def test_small_sets_are_drawn_once():
+    assert datasets.load("small_fruits").pixels is datasets.load("small_fruits").pixels

@@ -23,7 +23,8 @@ import pytest
 import torch
 
 from dvae_helpers import __main__ as command_line
-from dvae_helpers import datasets, figures, sprites, sweep, training, zoo
+from dvae_helpers import datasets, dsprites_file, figures, sprites, sweep, training, zoo
+from dvae_helpers.commands import score
 from dvae_helpers.files import CannotWrite
 from dvae_helpers.models import VAE
 
@@ -369,14 +370,14 @@ def test_an_error_of_the_system_is_one_line(runs, capsys, monkeypatch):
     def fail(options):
         raise PermissionError(13, "Permission denied", "/some/file")
 
-    monkeypatch.setattr(command_line, "_score", fail)
+    monkeypatch.setattr(score, "run", fail)
     assert command_line.main(["score", "model"]) == 2
     error = capsys.readouterr().err
     assert "Permission denied: '/some/file'" in error
     assert len(error.splitlines()) == 1
 
 
-def dsprites_file():
+def published_file():
     """Seven images in the form of the published file."""
     classes = sprites.FACTORS.sample(7, torch.Generator().manual_seed(1))
     content = io.BytesIO()
@@ -393,7 +394,7 @@ def server():
         over = threading.Event()
 
         def do_GET(self):
-            content = dsprites_file()
+            content = published_file()
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -409,7 +410,7 @@ def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as listening:
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
-        Server.url = f"http://127.0.0.1:{listening.server_port}/{datasets.DSPRITES_FILE}"
+        Server.url = f"http://127.0.0.1:{listening.server_port}/{dsprites_file.FILE}"
         yield Server
         Server.over.set()
         listening.shutdown()
@@ -420,7 +421,7 @@ class TestDownload:
     def test_a_silent_server_is_given_up_and_nothing_is_left(
         self, server, data_folder, monkeypatch
     ):
-        monkeypatch.setattr(datasets, "DSPRITES_URL", server.url)
+        monkeypatch.setattr(dsprites_file, "URL", server.url)
         with monkeypatch.context() as impatient:
             impatient.setattr(datasets, "_PATIENCE", 0.5)
             with pytest.raises(ValueError, match=r"timed out.*Check the network.*path="):
@@ -431,7 +432,8 @@ class TestDownload:
 
     @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
     def test_a_killed_download_starts_anew(self, server, data_folder, monkeypatch):
-        code = "import sys; from dvae_helpers import datasets; datasets.DSPRITES_URL = sys.argv[1]"
+        code = "import sys; from dvae_helpers import datasets, dsprites_file as file"
+        code += "; file.URL = sys.argv[1]"
         code += "; datasets.load('dsprites')"
         process = subprocess.Popen(
             [sys.executable, "-c", code, server.url], cwd=ROOT, stderr=subprocess.DEVNULL
@@ -445,9 +447,9 @@ class TestDownload:
         finally:
             process.kill()
             process.wait()
-        assert not (data_folder / "downloads" / datasets.DSPRITES_FILE).exists()
+        assert not (data_folder / "downloads" / dsprites_file.FILE).exists()
         server.patient = True
-        monkeypatch.setattr(datasets, "DSPRITES_URL", server.url)
+        monkeypatch.setattr(dsprites_file, "URL", server.url)
         assert len(datasets.load("dsprites")) == 7
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dvae_helpers import files
+from dvae_helpers import files, zoo
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_a_file_is_replaced_whole_and_folders_are_made(tmp_path):
@@ -50,3 +52,39 @@ def test_a_table_has_its_columns_in_order_and_one_kind_of_line_end(tmp_path):
     with pytest.raises(ValueError, match="'b'"):
         files.write_csv(tmp_path / "table.csv", ("a",), rows)
     assert (tmp_path / "table.csv").read_bytes() == content
+
+
+class TestDataFolder:
+    def test_it_is_the_checkout_s_or_what_the_environment_names(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("DVAE_DATA", raising=False)
+        assert files.data_folder() == ROOT / "data"
+        monkeypatch.setenv("DVAE_DATA", str(tmp_path))
+        assert files.data_folder() == tmp_path
+
+    def test_a_name_with_a_tilde_is_in_the_home_folder(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path))
+        monkeypatch.setenv("DVAE_DATA", "~/copy")
+        assert files.data_folder() == (tmp_path / "copy").resolve()
+
+    def test_a_relative_name_means_the_same_in_a_terminal_and_in_a_notebook(
+        self, monkeypatch, tmp_path
+    ):
+        monkeypatch.setenv("DVAE_DATA", "data")
+        for place in (ROOT, ROOT / "notebooks"):
+            monkeypatch.chdir(place)
+            assert files.data_folder() == ROOT / "data"
+        monkeypatch.setenv("DVAE_DATA", "mine")
+        monkeypatch.chdir(tmp_path)
+        assert files.data_folder() == tmp_path / "mine"
+
+    def test_without_a_checkout_it_says_where_the_data_come_from(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("DVAE_DATA", raising=False)
+        assert "git checkout" in files.where_from()
+        monkeypatch.setattr(files, "__file__", str(tmp_path / "site" / "dvae_helpers" / "files.py"))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path))
+        assert files.checkout() is None
+        assert files.data_folder() == tmp_path / ".dvae_helpers"
+        with pytest.raises(ValueError, match=r"There is no .*without the course's data.*DVAE_DATA"):
+            zoo.load("small_beta_vae_1")

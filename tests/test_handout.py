@@ -125,7 +125,7 @@ def test_every_link_of_a_notebook_leads_somewhere_from_the_handout(path, folder)
 def test_the_command_writes_what_is_named(tmp_path, capsys):
     out = tmp_path / "mine"
     assert command_line.main(["handout", PATHS[0].stem, "--out", str(out)]) == 0
-    assert [path.name for path in out.iterdir()] == [PATHS[0].name]
+    assert [path.name for path in out.iterdir() if path.suffix == ".ipynb"] == [PATHS[0].name]
     assert PATHS[0].name in capsys.readouterr().out
 
 
@@ -146,3 +146,47 @@ def test_what_cannot_be_is_answered_in_one_line(words, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_what_a_student_wrote_is_never_overwritten(tmp_path, capsys):
+    names = [path.stem for path in PATHS[:2]]
+    out = tmp_path / "mine"
+    words = ["handout", *names, "--out", str(out)]
+    assert command_line.main(words) == 0
+    assert command_line.main(words) == 0  # as they were written
+    answered = out / PATHS[0].name
+    answered.write_text(answered.read_text("utf-8").replace("...", "42", 1), "utf-8")
+    before = answered.read_bytes()
+    (out / PATHS[1].name).unlink()
+    capsys.readouterr()
+    assert command_line.main(words) == 2
+    said = capsys.readouterr().err
+    assert f"{PATHS[0].name} in {out} changed" in said
+    assert len(said.splitlines()) == 1
+    assert answered.read_bytes() == before
+    assert not (out / PATHS[1].name).exists()
+    assert command_line.main([*words, "--force"]) == 0
+    assert answered.read_bytes() != before
+    assert command_line.main(words) == 0
+
+
+def test_a_file_that_is_no_handout_is_not_overwritten(tmp_path):
+    (tmp_path / PATHS[0].name).write_text("notes of my own")
+    with pytest.raises(ValueError, match="changed since"):
+        handout.build([PATHS[0].stem], tmp_path)
+    assert (tmp_path / PATHS[0].name).read_text() == "notes of my own"
+
+
+def test_links_to_another_drive_are_addresses_of_files(tmp_path, monkeypatch):
+    def no_way(*_):
+        raise ValueError("path is on mount 'C:', start on mount 'E:'")
+
+    (tmp_path / "README.md").touch()
+    monkeypatch.setattr(handout.os.path, "relpath", no_way)
+    moved = handout.moved_links("[a](README.md#x)", set(), tmp_path, tmp_path / "out")
+    assert moved == f"[a]({(tmp_path / 'README.md').as_uri()}#x)"
+
+
+def test_without_the_course_it_says_what_is_missing(tmp_path):
+    with pytest.raises(ValueError, match=r"no notebooks in .*Get the course's repository"):
+        handout.build((), tmp_path / "out", tmp_path)

@@ -1,6 +1,9 @@
 """The renderer against the real images, and against a slow and independent one."""
 
+import csv
+import hashlib
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,12 +62,24 @@ def some_classes(n, seed):
     return sprites.FACTORS.sample(n, torch.Generator().manual_seed(seed))
 
 
-def test_equals_the_real_images_in_all_but_one_of_20000(subset_path):
+def test_equals_400_real_images_by_their_hashes():
+    """SHA-256 (its first 16 digits) of published images, eight pixels in a byte."""
+    path = Path(__file__).with_name("dsprites_hashes.csv")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 400
+    classes = torch.tensor([[int(row[name]) for name in sprites.FACTORS.names] for row in rows])
+    bits = np.packbits(sprites.render(classes).numpy(), axis=-1, bitorder="little")
+    found = [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in bits]
+    assert found == [row["sha256"] for row in rows]
+
+
+def test_equals_a_sample_of_real_images_but_for_a_pixel_in_one_of_20000(subset_path):
     with np.load(subset_path, allow_pickle=False) as file:
-        real, classes = torch.from_numpy(file["imgs"]), file["latents_classes"]
-    wrong = (sprites.render(torch.from_numpy(classes)) != real).flatten(1).sum(1)
-    assert len(real) == 20_000
-    assert int((wrong > 0).sum()) <= 1
+        real = torch.from_numpy(file["imgs"])
+        classes = torch.from_numpy(file["latents_classes"][:, -5:])
+    wrong = (sprites.render(classes) != real).flatten(1).sum(1)
+    assert int((wrong > 0).sum()) <= max(1, len(real) // 5000)
     assert int(wrong.max()) <= 1
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save as save_tensors
 
-from dvae_helpers import datasets, zoo
+from dvae_helpers import files as files_module
+from dvae_helpers import zoo
 from dvae_helpers.models import VAE
 
 
@@ -231,7 +232,7 @@ class TestWriting:
         def fail(*args):
             raise OSError("No space left on device")
 
-        monkeypatch.setattr(datasets.os, step, fail)
+        monkeypatch.setattr(files_module.os, step, fail)
         with pytest.raises(OSError, match="No space"):
             zoo.save(make(seed=2), "model", {"seed": 2})
         with pytest.raises(OSError, match="No space"):

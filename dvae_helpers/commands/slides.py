@@ -1,0 +1,30 @@
+"""`slides`: notebooks as decks."""
+
+import argparse
+from pathlib import Path
+
+HELP = "turn notebooks into slides that need no network"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
+    add("--out", type=Path, default=Path("slides"), help="folder of the decks")
+    add("--pdf", action="store_true", help="a PDF of each too (needs Chromium)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from .. import slides
+
+    decks = slides.build(options.names, options.out)
+    for deck in decks:
+        print(f"{deck}  {deck.stat().st_size / 1e6:.1f} MB")
+    if options.pdf:
+        try:
+            for deck in decks:
+                path = slides.pdf(deck)
+                print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        except ValueError as error:
+            print(f"No PDF: {error}")
+    print(f"Open {options.out / 'index.html'} in a browser.")
+    return 0
