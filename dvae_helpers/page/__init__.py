@@ -1,0 +1,1 @@
+"""What moves in the page itself, without a kernel: networks, sliders, lattices."""
