@@ -287,3 +287,59 @@ def matrix(
         for s, value in enumerate(row):
             colour = "white" if value > 0.65 * largest else "black"
             axes.text(s, r, f"{value:.2f}", ha="center", va="center", color=colour)
+
+
+def draw_lattice(axes: Axes, points: Tensor, title: str = "") -> None:
+    """A grid of two factors in the plane: points (A, B, 2).
+
+    Along a blue line only the second factor changes, along an orange one only the first.
+    """
+    points = points.detach().cpu()
+    for line in points:
+        axes.plot(line[:, 0], line[:, 1], color=BLUE, linewidth=1.2)
+    for line in points.transpose(0, 1):
+        axes.plot(line[:, 0], line[:, 1], color=RED, linewidth=1.2)
+    axes.set_aspect("equal")
+    axes.set_title(title, fontsize=11, fontweight="normal", loc="center")
+
+
+def lattice(
+    model: VAE | dict[str, VAE],
+    data: ImageSet,
+    factors: Sequence[str] = ("x", "y"),
+    latents: Sequence[int] | None = None,
+    at: dict[str, int] | None = None,
+    title: str = "",
+) -> Figure:
+    """A grid of two factors in the plane of two latents, for one model or several side by side.
+
+    Where each factor has a latent of its own, the grid stands upright; where two latents share
+    two factors, it is turned; where the code loses one, it is folded or collapses.
+
+    latents: the two latents, right and up (default: for each model the two that know most of the
+    two factors). at: values of the other factors (default: the middle ones).
+    Raises ValueError for factors, latents or values that are not there.
+    """
+    from .page.lattice import lattice_codes, planes
+
+    models = model if isinstance(model, dict) else {"": model}
+    width = 4.2 * len(models)
+    figure, places = plt.subplots(1, len(models), figsize=(width, 4.2), squeeze=False)
+    for place, (name, one) in zip(places[0], models.items(), strict=True):
+        codes, _ = lattice_codes(one, data, factors, at)
+        right, up = planes(one, data, factors) if latents is None else latents
+        if not {right, up} <= set(range(one.latents)):
+            raise ValueError(
+                f"latents is {(right, up)}; this model has latents 0 to {one.latents - 1}."
+            )
+        draw_lattice(place, codes[:, :, [right, up]], name)
+        place.set(xlabel=f"latent {right}", ylabel=f"latent {up}")
+    colours = f"blue: {factors[1]} changes, orange: {factors[0]} changes"
+    figure.suptitle(
+        title or f"The lattice of {factors[0]} and {factors[1]} ({colours})",
+        x=0.01,
+        ha="left",
+        fontweight="bold",
+        fontsize=12,
+    )
+    return figure

@@ -1,1 +1,9 @@
 """What moves in the page itself, without a kernel: networks, sliders, lattices."""
+
+from .component import STYLE, Component, script
+from .explorer import SCRIPTS as EXPLORER_SCRIPTS
+from .explorer import explorer, traversal
+from .lattice import lattice_animation, lattice_codes
+
+__all__ = ["EXPLORER_SCRIPTS", "STYLE", "Component", "explorer", "lattice_animation"]
+__all__ += ["lattice_codes", "script", "traversal"]
