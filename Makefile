@@ -14,7 +14,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 export MALLOC_MMAP_THRESHOLD_ = 2147483647
 export MALLOC_TRIM_THRESHOLD_ = 2147483647
 
-.PHONY: help lab test notebooks slides handout lint format doctor bench clean
+.PHONY: help lab test notebooks slides site handout lint format doctor bench clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (sets everything up first)"
@@ -22,6 +22,7 @@ help:
 	@echo "make doctor     say what works on this machine, and what to do about what does not"
 	@echo "make notebooks  run every notebook from top to bottom and keep its outputs"
 	@echo "make slides     turn every notebook into slides that need no network (asks for npm once)"
+	@echo "make site       the course as a web site of static files, in the folder site"
 	@echo "make handout    write the notebooks without solutions and outputs, for students"
 	@echo "make lint       check the style of code and notebooks; make format mends it"
 	@echo "make bench      measure training and drawing speed"
@@ -47,6 +48,10 @@ notebooks: $(READY)
 slides: $(READY)
 	$(BIN)/python -m dvae_helpers slides --pdf
 
+site: $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_OPTIONS) -c constraints.txt -e '.[site]'
+	$(BIN)/python -m dvae_helpers site
+
 handout: $(READY)
 	$(BIN)/python -m dvae_helpers handout
 
@@ -59,7 +64,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) runs slides handout
+	rm -rf $(VENV) runs slides site handout
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     handout = commands.add_parser("handout", help="write notebooks without solutions and outputs")
     handout.add_argument("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
     handout.add_argument("--out", default="handout", help="their folder (default: handout)")
+    site = commands.add_parser("site", help="the course as a web site of static files")
+    site.add_argument("--out", default="site", help="its folder (default: site)")
     bench = commands.add_parser("bench", help="measure how fast this machine draws and trains")
     bench.add_argument("--objective", choices=["beta_vae", "beta_tcvae"], default="beta_vae")
     bench.add_argument("--seconds", type=float, default=4.0, help="for one turn (default 4)")
@@ -43,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _slides(options)
         if options.command == "handout":
             return _handout(options)
+        if options.command == "site":
+            return _site(options)
         from . import bench as speed
 
         device = _device(options.device)
@@ -339,6 +343,15 @@ def _handout(options) -> int:
 
     for path in handout.build(options.names, Path(options.out)):
         print(path)
+    return 0
+
+
+def _site(options) -> int:
+    from . import site
+
+    first = site.build(Path(options.out))
+    size = sum(path.stat().st_size for path in first.parent.rglob("*") if path.is_file())
+    print(f"{first.parent}  {size / 1e6:.0f} MB\nOpen {first} in a browser.")
     return 0
 
 

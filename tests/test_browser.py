@@ -35,7 +35,7 @@ def address(tmp_path_factory, browser, small):
     """Of JupyterLab. It waits for `browser`, so that it does not start if there is none."""
     play = lab.excerpt(START, [CODE, "widgets.explorer(model, data, 2000)", LIVE, "box.codes[0]"])
     with lab.running(
-        tmp_path_factory.mktemp("lab"), {"play.ipynb": play, "saved.ipynb": saved(small)}
+        tmp_path_factory.mktemp("lab"), {"play.ipynb": play, "0_saved.ipynb": saved(small)}
     ) as address:
         yield address
 
@@ -98,7 +98,7 @@ def use_the_page(page, whole=None):
 
 
 def test_in_jupyterlab_the_page_works_before_any_cell_is_run(notebook):
-    page = notebook("saved.ipynb")
+    page = notebook("0_saved.ipynb")
     page.locator(".dvae").first.scroll_into_view_if_needed()
     active = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
     at = page.evaluate(active)

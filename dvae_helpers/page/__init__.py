@@ -2,8 +2,8 @@
 
 from .component import STYLE, Component, script
 from .explorer import SCRIPTS as EXPLORER_SCRIPTS
-from .explorer import explorer, traversal
+from .explorer import explorer, revived, traversal
 from .lattice import lattice_animation, lattice_codes
 
 __all__ = ["EXPLORER_SCRIPTS", "STYLE", "Component", "explorer", "lattice_animation"]
-__all__ += ["lattice_codes", "script", "traversal"]
+__all__ += ["lattice_codes", "revived", "script", "traversal"]

@@ -128,6 +128,18 @@ def traversal(
     return _component([model], [z[None].detach()], rows, content, title)
 
 
+def revived(content: dict[str, Any]) -> Component:
+    """An explorer from the content that another was made of, as a saved widget has it.
+
+    Its first picture alone is there where scripts do not run.
+    """
+    words = "Where scripts run, sliders stand here that move a picture."
+    sheet = base64.b64decode(content["starts"]["sheet"].split(",")[1])
+    facts = {key: value for key, value in content.items() if key != "title"}
+    title = content.get("title", "")
+    return Component("explorer", SCRIPTS, facts, sheet, "Pictures to start from.", words, title)
+
+
 def _component(
     models: Sequence[VAE],
     codes: Sequence[Tensor],
