@@ -89,7 +89,7 @@ function player(parent, root, words, move, start = false) {
   };
   const frame = (now) => {
     if (began === null || !root.isConnected) return;
-    if (root.offsetParent !== null) move((now - began) / 1000);
+    if (root.offsetParent !== null) move(Math.max(0, now - began) / 1000);
     requestAnimationFrame(frame);
   };
   const set = (on) => {

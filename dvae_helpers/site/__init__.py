@@ -56,6 +56,8 @@ def build(out: Path = _ROOT / "site", root: Path = _ROOT) -> Path:
                 f"Sphinx found {len(said)} faults in the pages; the first: "
                 + " | ".join(line.replace(str(source), "") for line in said[:5])
             )
+        for page in made.rglob("*.html"):
+            page.write_text(accessible(page.read_text("utf-8")), "utf-8")
         shutil.rmtree(made / ".doctrees", ignore_errors=True)
         shutil.rmtree(out, ignore_errors=True)
         made.rename(out)
@@ -92,6 +94,20 @@ def stage(source: Path, root: Path = _ROOT) -> None:
     for name, text in parts.items():
         index = index.replace(f"{{{{ {name} }}}}", text)
     write_whole(source / "index.md", index.encode())
+
+
+def accessible(page: str) -> str:
+    """A page of the theme in which buttons and folded parts have the names that are seen."""
+    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    page = page.replace(
+        '<summary><span class="toctree-toggle"',
+        '<summary aria-label="Show its pages"><span class="toctree-toggle"',
+    )
+    return re.sub(
+        r'(<button class="[^"]*search-button-field[^"]*" title="Search") aria-label="Search"',
+        r"\1",
+        page,
+    )
 
 
 def shown_cells(notebook: NotebookNode) -> NotebookNode:
