@@ -25,7 +25,7 @@ def tracked(mean: Tensor, log_var: Tensor, classes: Tensor, names: Sequence[str]
     varied = [k for k in range(len(names)) if classes[:, k].min() < classes[:, k].max()]
     if mean.shape[1] < 2 or not varied:
         return {}
-    gap = mig_exact(mean, log_var, classes[:, varied], tolerance=1e-3)
+    gap = mig_exact(mean, _wide(mean, log_var), classes[:, varied], tolerance=1e-3)
     shares = (gap.information / gap.entropy[:, None]).T  # (J, K)
     words = {}
     for j, share in enumerate(shares):
@@ -34,6 +34,16 @@ def tracked(mean: Tensor, log_var: Tensor, classes: Tensor, names: Sequence[str]
         if found:
             words[j] = " + ".join(found)
     return words
+
+
+def _wide(mean: Tensor, log_var: Tensor) -> Tensor:
+    """Log variances of at least a thousandth of the spread of the codes.
+
+    An encoder that is hardly noisy (an adversarial autoencoder's) would need a grid of millions
+    of points; for the name of a latent this is near enough.
+    """
+    spread = mean.std(0).clamp(min=1e-6)
+    return log_var.maximum(2 * (1e-3 * spread).log())
 
 
 @torch.no_grad()
@@ -49,7 +59,8 @@ def shares(model: VAE, data: ImageSet) -> Tensor:
     varied = [k for k in range(classes.shape[1]) if classes[:, k].min() < classes[:, k].max()]
     found = torch.zeros(classes.shape[1], model.latents, dtype=torch.float64)
     if model.latents > 1 and varied:
-        gap = mig_exact(mean.cpu(), log_var.cpu(), classes[:, varied], tolerance=1e-3)
+        mean, log_var = mean.cpu(), log_var.cpu()
+        gap = mig_exact(mean, _wide(mean, log_var), classes[:, varied], tolerance=1e-3)
         found[varied] = (gap.information / gap.entropy[:, None]).double()
     return found
 

@@ -85,13 +85,15 @@ KINDS = [
     ((3, 16, 16), 5, "conv", 9, "gaussian"),
     ((3, 5, 7), 4, "dense", 11, "gaussian"),
     ((1, 6, 4), 2, "dense", 8, "bernoulli"),
+    ((3, 5, 6), 5, "layered", 9, "gaussian"),
 ]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind[2]} {kind[4]} {kind[0]}")
 def test_every_kind_of_model_agrees(kind):
     shape, latents, architecture, hidden, likelihood = kind
-    model = models.VAE(shape, latents, architecture, hidden, likelihood, seed=3).eval()
+    blocks = (3, 2) if architecture == "layered" else None
+    model = models.VAE(shape, latents, architecture, hidden, likelihood, blocks=blocks, seed=3)
     with torch.no_grad():
         for parameter in model.parameters():  # larger than at the start, and exact as float16
             parameter.copy_((2 * parameter).half().float())

@@ -216,6 +216,16 @@ def test_partners_are_found_when_latents_are_permuted_and_turned_round(small):
         assert row["signs"][1] == signs[p]
 
 
+def test_an_encoder_without_noise_has_names_for_its_latents_too(small):
+    model = zoo.load("small_beta_vae_8")
+    with torch.no_grad():
+        model.encoder[-1].weight[6:] = 0
+        model.encoder[-1].bias[6:] = -28.0  # sigma is a millionth
+    labels = [row["label"] for row in facts(page.explorer(model, small))["latents"]]
+    assert any("x" in label.split(" + ") for label in labels)
+    assert any("y" in label.split(" + ") for label in labels)
+
+
 def test_labels_cannot_end_the_script(small):
     model = zoo.load("small_beta_vae_8")
     bad = "</script><b>"

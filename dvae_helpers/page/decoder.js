@@ -153,6 +153,20 @@ const LAYERS = {
     };
   },
 
+  // base(a) + mask(a) * colour(b): a is the first block of the code, b the rest.
+  layered({ first, drawn, colour, shape: [channels, height, width] }) {
+    const draw = stepsOf(drawn), paint = stepsOf(colour), pixels = height * width;
+    return ({ values }) => {
+      const picture = draw({ values: values.slice(0, first) }).values; // the mask, then the base
+      const shade = paint({ values: values.slice(first) }).values;
+      const out = new Float32Array(channels * pixels);
+      for (let p = 0; p < pixels; p++)
+        for (let c = 0; c < channels; c++)
+          out[p * channels + c] = picture[(c + 1) * pixels + p] + picture[p] * shade[c];
+      return { values: out, height, width };
+    };
+  },
+
   relu: () => each((value) => (value > 0 ? value : 0)),
   tanh: () => each(Math.tanh),
   sigmoid: () => each((value) => 1 / (1 + Math.exp(-value))),
@@ -167,14 +181,14 @@ function each(change) {
   };
 }
 
-function networkOf({ layers, shape }) {
+function stepsOf(layers) {
   const steps = layers.map((layer) => LAYERS[layer.type](layer));
-  const [, height, width] = shape;
-  return (input) => {
-    let state = { values: Float32Array.from(input), height, width };
-    for (const step of steps) state = step(state);
-    return state.values;
-  };
+  return (state) => steps.reduce((now, step) => step(now), state);
+}
+
+function networkOf({ layers, shape: [, height, width] }) {
+  const run = stepsOf(layers);
+  return (input) => run({ values: Float32Array.from(input), height, width }).values;
 }
 
 if (typeof module !== "undefined") module.exports = { networkOf };

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..models import VAE
+from ..models import VAE, LayeredDecoder
 
 _CODES = 50  # on which the rounding of the weights is judged
 _SEEN = 2 / 255  # two shades of grey: a mean difference of a picture's pixels that stays unseen
@@ -38,7 +38,7 @@ def network(model: VAE, bits: int | None = None, encoder: bool = False) -> dict[
         "bits": bits,
         "decoder": {
             "shape": [1, 0, 0],
-            "layers": [*_layers(model.decoder, model.image_shape, bits), last],
+            "layers": [*_decoder(model, bits), last],
         },
     }
     if encoder:
@@ -63,11 +63,23 @@ def rounded(model: VAE) -> VAE:
     """A copy whose weights are those that `decoder.js` computes with, at 8 bits a weight."""
     copy = deepcopy(model)
     with torch.no_grad():
-        for layer in (*copy.encoder, *copy.decoder):
+        for layer in copy.modules():
             if isinstance(layer, nn.Linear):
                 whole, scale = _whole(layer)
                 layer.weight.copy_(whole.float() * scale[:, None])
     return copy
+
+
+def _decoder(model: VAE, bits: int) -> list[dict[str, Any]]:
+    decoder, shape = model.decoder, model.image_shape
+    if not isinstance(decoder, LayeredDecoder):
+        return _layers(decoder, shape, bits)
+    parts = {
+        "first": decoder.blocks[0],
+        "drawn": _layers(decoder.shape, shape, bits),
+        "colour": _layers(decoder.colour, shape, bits),
+    }
+    return [{"type": "layered", "shape": list(shape), **parts}]
 
 
 def _layers(layers: Sequence[nn.Module], shape: tuple[int, ...], bits: int) -> list[dict]:
