@@ -1,18 +1,19 @@
 """What is done to codes: named after what they track, swapped, spoiled."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from .datasets import ImageSet
+from .estimators import gaussian_kl
 from .factors import FactorSpace
-from .figures import latent_order
 from .metrics import dci, mig_exact
 from .models import VAE, posteriors, sample
 
 _LOOK = 1024  # images that say how much each latent is used, and what for
+_LINES = 12  # of a lattice, of each factor, at most
 
 
 def tracked(mean: Tensor, log_var: Tensor, classes: Tensor, names: Sequence[str]) -> dict[int, str]:
@@ -139,3 +140,54 @@ def spoiled_scores(degrees: float, copy: float, sigma: float = 0.05) -> tuple[di
         "C": importance.completeness,
     }
     return scores, share
+
+
+def latent_order(mean: Tensor, log_var: Tensor) -> tuple[list[int], Tensor]:
+    """Latents from the most to the least used, and the mean KL of each (J,), nats per image."""
+    kl = gaussian_kl(mean, log_var).mean(0)
+    return kl.argsort(descending=True).tolist(), kl
+
+
+def lattice_codes(
+    model: VAE, data: ImageSet, factors: Sequence[str], at: Mapping[str, int] | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Posterior means over a grid of two factors, (A, B, J), and the two lists of factor values.
+
+    At most 12 values of each factor, evenly spread. at: values of the other factors, as
+    {"shape": 2}; those that are not named stand in the middle of their values.
+
+    Raises ValueError for factors that are not two different ones of `data`, and for a value or a
+    combination that `data` does not have.
+    """
+    names, sizes = list(data.factors.names), list(data.factors.sizes)
+    if len(factors) != 2 or len(set(factors)) != 2 or not set(factors) <= set(names):
+        raise ValueError(f"factors is {factors!r}; expected two of {', '.join(names)}.")
+    at = dict(at or {})
+    if strange := [name for name in at if name not in names or name in factors]:
+        raise ValueError(
+            f"at names {strange[0]!r}; expected one of "
+            f"{', '.join(name for name in names if name not in factors)}."
+        )
+    first, second = (names.index(name) for name in factors)
+    values = [
+        torch.linspace(0, sizes[k] - 1, min(sizes[k], _LINES)).round().long()
+        for k in (first, second)
+    ]
+    classes = torch.tensor(
+        [at.get(name, size // 2) for name, size in zip(names, sizes, strict=True)]
+    )
+    classes = classes.repeat(len(values[0]) * len(values[1]), 1)
+    grid = torch.cartesian_prod(*values)
+    classes[:, first], classes[:, second] = grid[:, 0], grid[:, 1]
+    mean, _ = posteriors(model, data, data.find(classes))
+    return mean.cpu().view(len(values[0]), len(values[1]), -1), values
+
+
+def planes(model: VAE, data: ImageSet, factors: Sequence[str]) -> tuple[int, int]:
+    """The latents that know most of each of two factors, two different ones."""
+    known = shares(model, data)  # (K, J)
+    k, other = (list(data.factors.names).index(name) for name in factors)
+    pairs = known[k][:, None] + known[other][None]
+    pairs.fill_diagonal_(-1)
+    right, up = divmod(int(pairs.argmax()), pairs.shape[1])
+    return right, up

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from .codes import latent_order as latent_order  # its name in the notebooks
+from .codes import lattice_codes, planes
 from .datasets import ImageSet
-from .estimators import gaussian_kl
 from .models import VAE
 from .training import History
 
@@ -179,12 +180,6 @@ def reconstructions(model: VAE, data: ImageSet, index: Tensor, title: str = "") 
     return figure
 
 
-def latent_order(mean: Tensor, log_var: Tensor) -> tuple[list[int], Tensor]:
-    """Latents from the most to the least used, and the mean KL of each (J,), nats per image."""
-    kl = gaussian_kl(mean, log_var).mean(0)
-    return kl.argsort(descending=True).tolist(), kl
-
-
 def traversal_grid(
     model: VAE,
     z: Tensor,
@@ -220,7 +215,7 @@ def training_curves(history: History, title: str = "") -> Figure:
     steps = history["step"]
     left.plot(steps, history["distortion"], color=BLUE, label="distortion")
     left.plot(steps, history["rate"], color=RED, label="rate")
-    left.set(xlabel="step", ylabel="nats per image", title=title or "Distortion falls, rate grows")
+    left.set(xlabel="step", ylabel="nats per image", title=title or "Distortion and rate")
     left.set_ylim(bottom=0)
     parts = {
         "mutual_information": (BLUE, "index-code MI"),
@@ -320,8 +315,6 @@ def lattice(
     two factors). at: values of the other factors (default: the middle ones).
     Raises ValueError for factors, latents or values that are not there.
     """
-    from .page.lattice import lattice_codes, planes
-
     models = model if isinstance(model, dict) else {"": model}
     width = 4.2 * len(models)
     figure, places = plt.subplots(1, len(models), figsize=(width, 4.2), squeeze=False)

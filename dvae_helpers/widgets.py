@@ -94,6 +94,7 @@ class Explorer(anywidget.AnyWidget):
 
 def _picture() -> ipywidgets.Image:
     layout = {"width": "224px", "height": "224px", "border": "1px solid #888888"}
+    layout |= {"flex": "0 0 auto", "object_fit": "contain"}  # a narrow row must not squash it
     return ipywidgets.Image(format="png", layout=layout)
 
 

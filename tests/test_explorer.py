@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from dvae_helpers import codes as code_names
 from dvae_helpers import datasets, figures, models, page, zoo
-from dvae_helpers.page import lattice
 
 SETTINGS = {"offline": True, "has_touch": True}
 PICTURE = "canvas => canvas.toDataURL()"
@@ -337,4 +337,4 @@ class TestLattice:
             page.lattice_codes(model, small, ("x", "y"), {"x": 1})
         with pytest.raises(ValueError, match="latents is"):
             figures.lattice(model, small, latents=(0, 9))
-        assert lattice.planes(model, small, ("x", "y")) != (0, 0)
+        assert code_names.planes(model, small, ("x", "y")) != (0, 0)

@@ -79,7 +79,7 @@ def test_every_package_that_is_imported_is_asked_for(project):
     course = imported("dvae_helpers") | imported("notebooks") | imported("data")
     assert course - always == extras["cluster"]
     tests = imported("tests")
-    assert tests <= always | extras["test"] | extras["cluster"]
+    assert tests <= always | extras["test"] | extras["cluster"] | extras["site"]
     programs = {"jupyterlab", "nbval", "ruff"}  # which are run, not imported
     assert always - programs <= course
     assert extras["test"] - programs <= tests
