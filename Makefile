@@ -16,7 +16,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 export MALLOC_MMAP_THRESHOLD_ = 2147483647
 export MALLOC_TRIM_THRESHOLD_ = 2147483647
 
-.PHONY: help lab test notebooks slides handout lint format doctor bench lowest pins clean
+.PHONY: help lab test notebooks slides site handout lint format doctor bench lowest pins clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (sets everything up first)"
@@ -24,6 +24,7 @@ help:
 	@echo "make doctor     say what works on this machine, and what to do about what does not"
 	@echo "make notebooks  run every notebook from top to bottom and keep its outputs"
 	@echo "make slides     turn every notebook into slides that need no network (asks for npm once)"
+	@echo "make site       the course as a web site of static files, in the folder site"
 	@echo "make handout    write the notebooks without solutions and outputs, for students"
 	@echo "make lint       check style, import order and types; make format corrects the style"
 	@echo "make bench      measure training and drawing speed"
@@ -51,6 +52,10 @@ notebooks: $(READY)
 slides: $(READY)
 	$(BIN)/python -m dvae_helpers slides --pdf
 
+site: $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_OPTIONS) -c constraints.txt -e '.[site]'
+	$(BIN)/python -m dvae_helpers site
+
 handout: $(READY)
 	$(BIN)/python -m dvae_helpers handout
 
@@ -73,7 +78,7 @@ pins:
 
 # What a student made (runs, handout) is left alone.
 clean:
-	rm -rf $(VENV) .venv-lowest slides build dist
+	rm -rf $(VENV) .venv-lowest slides site build dist
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

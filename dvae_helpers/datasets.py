@@ -188,8 +188,8 @@ def own(
         (N, H, W, C) or (N, C, H, W), with one or three channels C.
     labels: what you know about each image: (N,) or (N, K) values of any type, or a dict of
         columns by name. Each column becomes a factor, and its sorted different values are numbered
-        from 0: words are nominal, numbers are ordered. Without labels the only factor is the image's number: train, but scores make no
-        sense.
+        from 0: words are nominal, numbers are ordered. Without labels the only factor is the
+        image's number: train, but scores make no sense.
     white: the number that is white (black is 0). If it is left out, it is 1 for bool, for numbers
         from 0 to 1, and 255 otherwise. Floats from -1 to 1, as some libraries have them, are
         moved to 0 to 1 first.

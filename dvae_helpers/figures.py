@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from .codes import latent_order as latent_order  # its name in the notebooks
+from .codes import lattice_codes, planes
 from .datasets import ImageSet
-from .estimators import gaussian_kl
 from .models import VAE
 from .training import History
 
@@ -179,12 +180,6 @@ def reconstructions(model: VAE, data: ImageSet, index: Tensor, title: str = "") 
     return figure
 
 
-def latent_order(mean: Tensor, log_var: Tensor) -> tuple[list[int], Tensor]:
-    """Latents from the most to the least used, and the mean KL of each (J,), nats per image."""
-    kl = gaussian_kl(mean, log_var).mean(0)
-    return kl.argsort(descending=True).tolist(), kl
-
-
 def traversal_grid(
     model: VAE,
     z: Tensor,
@@ -220,7 +215,7 @@ def training_curves(history: History, title: str = "") -> Figure:
     steps = history["step"]
     left.plot(steps, history["distortion"], color=BLUE, label="distortion")
     left.plot(steps, history["rate"], color=RED, label="rate")
-    left.set(xlabel="step", ylabel="nats per image", title=title or "Distortion falls, rate grows")
+    left.set(xlabel="step", ylabel="nats per image", title=title or "Distortion and rate")
     left.set_ylim(bottom=0)
     parts = {
         "mutual_information": (BLUE, "index-code MI"),
@@ -287,3 +282,57 @@ def matrix(
         for s, value in enumerate(row):
             colour = "white" if value > 0.65 * largest else "black"
             axes.text(s, r, f"{value:.2f}", ha="center", va="center", color=colour)
+
+
+def draw_lattice(axes: Axes, points: Tensor, title: str = "") -> None:
+    """A grid of two factors in the plane: points (A, B, 2).
+
+    Along a blue line only the second factor changes, along an orange one only the first.
+    """
+    points = points.detach().cpu()
+    for line in points:
+        axes.plot(line[:, 0], line[:, 1], color=BLUE, linewidth=1.2)
+    for line in points.transpose(0, 1):
+        axes.plot(line[:, 0], line[:, 1], color=RED, linewidth=1.2)
+    axes.set_aspect("equal")
+    axes.set_title(title, fontsize=11, fontweight="normal", loc="center")
+
+
+def lattice(
+    model: VAE | dict[str, VAE],
+    data: ImageSet,
+    factors: Sequence[str] = ("x", "y"),
+    latents: Sequence[int] | None = None,
+    at: dict[str, int] | None = None,
+    title: str = "",
+) -> Figure:
+    """A grid of two factors in the plane of two latents, for one model or several side by side.
+
+    Where each factor has a latent of its own, the grid stands upright; where two latents share
+    two factors, it is turned; where the code loses one, it is folded or collapses.
+
+    latents: the two latents, right and up (default: for each model the two that know most of the
+    two factors). at: values of the other factors (default: the middle ones).
+    Raises ValueError for factors, latents or values that are not there.
+    """
+    models = model if isinstance(model, dict) else {"": model}
+    width = 4.2 * len(models)
+    figure, places = plt.subplots(1, len(models), figsize=(width, 4.2), squeeze=False)
+    for place, (name, one) in zip(places[0], models.items(), strict=True):
+        codes, _ = lattice_codes(one, data, factors, at)
+        right, up = planes(one, data, factors) if latents is None else latents
+        if not {right, up} <= set(range(one.latents)):
+            raise ValueError(
+                f"latents is {(right, up)}; this model has latents 0 to {one.latents - 1}."
+            )
+        draw_lattice(place, codes[:, :, [right, up]], name)
+        place.set(xlabel=f"latent {right}", ylabel=f"latent {up}")
+    colours = f"blue: {factors[1]} changes, orange: {factors[0]} changes"
+    figure.suptitle(
+        title or f"The lattice of {factors[0]} and {factors[1]} ({colours})",
+        x=0.01,
+        ha="left",
+        fontweight="bold",
+        fontsize=12,
+    )
+    return figure

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
+from . import page
 from .files import write_whole
 
 REVEAL, MATHJAX = ("reveal.js", "4.6.1"), ("mathjax", "3.2.2")
@@ -167,8 +168,8 @@ def deck_html(notebook: NotebookNode, parts: Path) -> str:
         # A script ends at the first "</script", wherever that stands.
         "scripts": [re.sub(r"</(script)", r"<\\/\1", path.read_text("utf-8")) for path in scripts],
     }
-    page, _ = exporter.from_notebook_node(shown, resources={"deck": deck})
-    return page
+    whole, _ = exporter.from_notebook_node(shown, resources={"deck": deck})
+    return whole
 
 
 def shown_cells(notebook: NotebookNode) -> NotebookNode:
@@ -176,8 +177,7 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
 
     Of a cell tagged `hide-input` (as in Jupyter Book) only the outputs are shown.
     """
-    copy = deepcopy(notebook)
-    state = copy.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
+    copy = live_outputs(deepcopy(notebook))
     copy.cells = [
         cell
         for cell in copy.cells
@@ -189,14 +189,28 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
             cell.source = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.slides.html)", cell.source)
         if "hide-input" in cell.metadata.get("tags", []):
             cell.metadata["transient"] = {"remove_source": True}  # nbconvert's own mark
+    return copy
+
+
+def live_outputs(notebook: NotebookNode) -> NotebookNode:
+    """The notebook itself, in which widgets that need a kernel have become pictures.
+
+    An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page.
+    """
+    state = notebook.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if _WIDGET in output.get("data", {}):
                 output.data = {"text/html": _still(output.data[_WIDGET]["model_id"], state)}
-    return copy
+                output.metadata = {}
+    return notebook
 
 
 def _still(widget: str, state: dict) -> str:
     """The pictures inside a widget as it was saved; nothing for a progress bar."""
+    content = state.get(widget, {}).get("state", {}).get("content", {})
+    if "networks" in content:
+        return page.revived(content).html
     pictures, seen, waiting = [], set(), [widget]
     while waiting:
         name = waiting.pop(0)
@@ -231,5 +245,5 @@ def _write_index(out: Path, notebooks: dict[str, Path]) -> None:
         if (out / f"{name}.slides.html").is_file():
             title = html.escape(_title(nbformat.read(path, as_version=4)))
             rows.append(f'<li><a href="{name}.slides.html">{title}</a></li>')
-    page = (_TEMPLATE / "contents.html").read_text("utf-8")
-    write_whole(out / "index.html", page.replace("{{ rows }}", "\n".join(rows)).encode())
+    contents = (_TEMPLATE / "contents.html").read_text("utf-8")
+    write_whole(out / "index.html", contents.replace("{{ rows }}", "\n".join(rows)).encode())

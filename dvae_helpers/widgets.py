@@ -2,27 +2,49 @@
 
 import functools
 import io
-import math
 from collections.abc import Sequence
 
+import anywidget
 import ipywidgets
 import matplotlib.pyplot as plt
 import torch
+import traitlets
 from PIL import Image
 from torch import Tensor
 
+from . import page
+from .codes import nearest, spoil, spoiled_scores, swap, tracked, used_and_tracked
 from .datasets import ImageSet
-from .factors import FactorSpace
 from .figures import COLOURS, latent_order, matrix, rate_distortion, tile, to_png, traverse
-from .metrics import dci, mig_exact
-from .models import VAE, posteriors, sample
+from .models import VAE, posteriors
 
-__all__ = ["explorer", "frontier", "gap_explorer", "nearest", "png", "spoil"]
+__all__ = ["Explorer", "explorer", "frontier", "gap_explorer", "nearest", "png", "spoil"]
 __all__ += ["spoiled_scores", "swap", "swapper", "tile", "tracked", "traverse"]
 
-_REACH = 3.0  # sliders go from -3 to 3: nearly all of the prior
 _ASLEEP = 0.05  # a latent with less KL than this, in nats, carries nothing
-_LOOK = 1024  # images that say how much each latent is used, and what for
+_RENDER = """
+export default {
+  render({ model, el }) {
+    const root = document.createElement("figure");
+    root.className = "dvae";
+    root.dataset.lmSuppressShortcuts = "true";
+    el.append(root);
+    let told = 0;
+    const tell = (codes) => {
+      clearTimeout(told);
+      told = setTimeout(() => {
+        model.set("codes", codes);
+        model.save_changes();
+      }, 50);
+    };
+    const shown = explorer(root, model.get("content"), tell);
+    const go = () => model.get("wanted").length && shown.go(model.get("wanted"));
+    model.on("change:wanted", go);
+    shown.ready.then(go);
+    return () => model.off("change:wanted", go);
+  },
+};
+"""
 
 
 def png(image: Tensor, scale: int = 4) -> bytes:
@@ -39,174 +61,40 @@ def png(image: Tensor, scale: int = 4) -> bytes:
     return content.getvalue()
 
 
-def tracked(mean: Tensor, log_var: Tensor, classes: Tensor, names: Sequence[str]) -> dict[int, str]:
-    """What each latent tracks, in words, as {3: "x", 5: "scale + shape"}; no entry if nothing.
+def explorer(model: VAE | dict[str, VAE], data: ImageSet, start: int = 0, **settings):
+    """`page.explorer`: sliders for all latents that work without a kernel, and stay when saved."""
+    return page.explorer(model, data, start, **settings)
 
-    A factor is named if the latent knows at least a fifth of its entropy, and at least half as
-    much as of the factor that it knows best: shares of the exact I(z_j; g_k) / H(g_k).
-    mean, log_var: (N, J), posteriors of some images. classes: (N, K), their factor values.
+
+class Explorer(anywidget.AnyWidget):
+    """The same explorer with a line to the kernel: `.codes` follows the sliders.
+
+    The page draws; a kernel that is busy or gone does not stop it. Arguments as those of
+    `page.explorer`. Setting `.codes[0]` by `.go(code)` moves the sliders.
     """
-    varied = [k for k in range(len(names)) if classes[:, k].min() < classes[:, k].max()]
-    if mean.shape[1] < 2 or not varied:
-        return {}
-    gap = mig_exact(mean, log_var, classes[:, varied], tolerance=1e-3)
-    shares = (gap.information / gap.entropy[:, None]).T  # (J, K)
-    words = {}
-    for j, share in enumerate(shares):
-        least = max(0.2, float(share.max()) / 2)
-        found = [names[varied[k]] for k in share.argsort(descending=True) if share[k] >= least]
-        if found:
-            words[j] = " + ".join(found)
-    return words
 
+    _esm = page.script(page.EXPLORER_SCRIPTS) + _RENDER
+    _css = page.STYLE
+    content = traitlets.Dict().tag(sync=True)
+    codes = traitlets.List().tag(sync=True)
+    wanted = traitlets.List().tag(sync=True)
 
-def explorer(model: VAE | dict[str, VAE], data: ImageSet, start: int = 0) -> ipywidgets.VBox:
-    """A traversal explorer: one slider for each latent, and the image that the decoder draws.
+    def __init__(self, model: VAE | dict[str, VAE], data: ImageSet, start: int = 0, **settings):
+        component = page.explorer(model, data, start, **settings)
+        codes = [each[0] for each in component.content["starts"]["codes"]]
+        super().__init__(content={**component.content, "title": component.title}, codes=codes)
 
-    The sliders stand in the order of how much the model uses each latent (its mean KL over some
-    images of `data`), and name the factors that it tracks. Unused latents come last, in grey.
-    model: one model, or several side by side, as {"beta-VAE": first, "beta-TCVAE": second}.
-    start: the number of the image whose code the sliders begin with. Another one is chosen by
-        number, by its factor values (the nearest image that is there), or at random.
-    The parts are `.panels` (one for each model, with `.sliders`, one for each latent j, and
-    `.picture`), `.original`, `.number`, `.factors`; `.sliders` and `.picture` of the first model.
-    """
-    models = model if isinstance(model, dict) else {"drawn from the code": model}
-    box = ipywidgets.VBox()
-    box.panels = [_panel(one, data) for one in models.values()]
-    box.sliders, box.picture = box.panels[0].sliders, box.panels[0].picture
-    box.original = _picture()
-    # Widgets share their layouts: a saved notebook keeps each of them with all its fields.
-    narrow, rows = ipywidgets.Layout(width="12em"), ipywidgets.Layout(flex_flow="row wrap")
-    menu_style = {"description_width": "5.5em"}
-    box.number = ipywidgets.BoundedIntText(
-        start, 0, len(data) - 1, description="image", layout=narrow
-    )
-    another = ipywidgets.Button(description="Another image", icon="random", layout=narrow)
-    back = ipywidgets.Button(description="Back to its code", icon="undo", layout=narrow)
-    box.factors = [
-        ipywidgets.Dropdown(
-            options=range(size) if data.values is None else data.values[:, k].unique().tolist(),
-            description=name,
-            layout=narrow,
-            style=menu_style,
-        )
-        for k, (name, size) in enumerate(zip(data.factors.names, data.factors.sizes, strict=True))
-    ]
-    busy = False  # while the menus are set to the values of a new image
-
-    def restart(change=None) -> None:
-        nonlocal busy
-        index = torch.tensor([box.number.value])
-        image = data.images(index)
-        box.original.value = png(image[0])
-        busy = True
-        for menu, value in zip(box.factors, data.classes(index)[0].tolist(), strict=True):
-            menu.value = value
-        busy = False
-        for panel in box.panels:
-            panel.encode(image)
-
-    def choose(change) -> None:
-        if not busy:
-            wanted = torch.tensor([menu.value for menu in box.factors])
-            found = nearest(data, wanted, box.factors.index(change.owner))
-            if found == box.number.value:
-                restart()  # there is no other image: the menus go back
-            box.number.value = found
-
-    def draw_lots(button) -> None:
-        box.number.value = int(torch.randint(len(data), ()))
-
-    for menu in box.factors:
-        menu.observe(choose, "value")
-    box.number.observe(restart, "value")
-    another.on_click(draw_lots)
-    back.on_click(restart)
-    restart()
-
-    drawn = [
-        ipywidgets.HBox([_under(panel.picture, words), panel], layout=rows)
-        for panel, words in zip(box.panels, models, strict=True)
-    ]
-    box.children = [
-        ipywidgets.HBox([box.number, another, back], layout=rows),
-        ipywidgets.HBox(box.factors, layout=rows),
-        ipywidgets.HBox([_under(box.original, "the image"), ipywidgets.HBox(drawn, layout=rows)]),
-        ipywidgets.HTML("<style>.dvae-unused { opacity: 0.5; }</style>"),
-    ]
-    return box
-
-
-def nearest(data: ImageSet, wanted: Tensor, k: int) -> int:
-    """The number of the image with value wanted[k] of factor k, and the others as near as can be.
-
-    wanted: (K,) factor values. In a set that is the whole grid it has all of them.
-    """
-    if data.values is None:
-        return int(data.find(wanted[None]))
-    values = data.values.cpu()
-    far = (values - wanted).abs().sum(1)
-    return int(far.masked_fill(values[:, k] != wanted[k], far.max() + 1).argmin())
-
-
-def _panel(model: VAE, data: ImageSet) -> ipywidgets.VBox:
-    """The sliders of one model, and `.picture`, which follows them; `.encode(image)` sets them."""
-    order, kl, words = _look(model, data)
-    panel = ipywidgets.VBox()
-    panel.picture = _picture()
-    panel.sliders = []
-    layout = ipywidgets.Layout(width="29em")
-    style = ipywidgets.SliderStyle(description_width="13em")
-    for j in range(model.latents):
-        asleep = kl[j] < _ASLEEP
-        use = "not used" if asleep else f"{kl[j]:.1f} nats"
-        slider = ipywidgets.FloatSlider(
-            min=-_REACH,
-            max=_REACH,
-            step=0.05,
-            description=f"latent {j}{': ' + words[j] if j in words else ''} ({use})",
-            readout_format="+.2f",
-            style=style,
-            layout=layout,
-        )
-        if asleep:
-            slider.add_class("dvae-unused")
-        panel.sliders.append(slider)
-    busy = False  # while all sliders are set at once, the picture is drawn once, at the end
-
-    def redraw(change=None) -> None:
-        if not busy:
-            z = torch.tensor([slider.value for slider in panel.sliders], device=model.device)
-            panel.picture.value = png(traverse(model.pictures, z, 0, z[:1])[0])
-
-    def encode(image: Tensor) -> None:
-        nonlocal busy
-        with torch.no_grad():
-            mean, _ = model.encode(image.to(model.device))
-        busy = True
-        for slider, value in zip(panel.sliders, mean[0].tolist(), strict=True):
-            slider.value = min(max(value, -_REACH), _REACH)
-        busy = False
-        redraw()
-
-    for slider in panel.sliders:
-        slider.observe(redraw, "value")
-    panel.encode = encode
-    panel.children = [panel.sliders[j] for j in order]
-    return panel
-
-
-def _look(model: VAE, data: ImageSet) -> tuple[list[int], Tensor, dict[int, str]]:
-    """The latents by use, their mean KL, and what they track, from some images of `data`."""
-    some = torch.linspace(0, len(data) - 1, min(len(data), _LOOK)).long()
-    mean, log_var = posteriors(model, data, some)
-    words = tracked(mean.cpu(), log_var.cpu(), data.classes(some).cpu(), data.factors.names)
-    return *latent_order(mean, log_var), words
+    def go(self, code: Sequence[float] | Tensor) -> None:
+        """Moves the sliders to a code of the first model, (J,)."""
+        numbers = torch.as_tensor(code, dtype=torch.float32)
+        if numbers.shape != (len(self.codes[0]),) or not numbers.isfinite().all():
+            raise ValueError(f"code is {code}; expected {len(self.codes[0])} finite numbers.")
+        self.wanted = [float(value) for value in numbers]
 
 
 def _picture() -> ipywidgets.Image:
     layout = {"width": "224px", "height": "224px", "border": "1px solid #888888"}
+    layout |= {"flex": "0 0 auto", "object_fit": "contain"}  # a narrow row must not squash it
     return ipywidgets.Image(format="png", layout=layout)
 
 
@@ -281,44 +169,6 @@ def _frontier_frames(
     return plane, png(tile([images, rebuilt]), 2), png(tile(rows), 2)
 
 
-def spoil(code: Tensor, degrees: float, copy: float) -> Tensor:
-    """A code of two latents, rotated and partly copied: (N, 2) -> (N, 3).
-
-    Latents 0 and 1 are the code turned by `degrees`; latent 2 is `copy` times the new latent 0.
-    With degrees = copy = 0 the code is as it was, beside a latent that is always 0.
-    """
-    if code.ndim != 2 or code.shape[1] != 2:
-        raise ValueError(f"code has shape {tuple(code.shape)}; expected (N, 2).")
-    angle = torch.deg2rad(torch.tensor(degrees, dtype=code.dtype))
-    cos, sin = angle.cos(), angle.sin()
-    turned = code @ torch.stack((torch.stack((cos, sin)), torch.stack((-sin, cos))))
-    return torch.cat((turned, copy * turned[:, :1]), 1)
-
-
-def spoiled_scores(degrees: float, copy: float, sigma: float = 0.05) -> tuple[dict, Tensor]:
-    """Scores of a perfect code of two factors after `spoil`, and I(z_j; g_k) / H(g_k), (2, 3).
-
-    The factors have 5 and 8 values, one latent each; every posterior has the width `sigma`. D and
-    C are DCI's, from a forest on 20 draws of each code.
-    """
-    space = FactorSpace(("a", "b"), (5, 8))
-    classes = space.classes(torch.arange(len(space)))
-    code = (classes - classes.double().mean(0)) / classes.double().std(0)
-    mean = spoil(code, degrees, copy)
-    log_var = torch.full_like(mean, 2 * math.log(sigma))
-    gap = mig_exact(mean, log_var, space)
-    share = gap.information / gap.entropy[:, None]
-    drawn = sample(mean.repeat(20, 1), log_var.repeat(20, 1), torch.Generator().manual_seed(0))
-    importance = dci(drawn, classes.repeat(20, 1), "forest")
-    scores = {
-        "best MI": float(share.max(1).values.mean()),
-        "MIG": gap.score,
-        "D": importance.disentanglement,
-        "C": importance.completeness,
-    }
-    return scores, share
-
-
 def gap_explorer() -> ipywidgets.VBox:
     """Two sliders that rotate and copy a perfect code, and the scores that follow or do not.
 
@@ -352,24 +202,6 @@ def gap_explorer() -> ipywidgets.VBox:
     return box
 
 
-def swap(code_a: Tensor, code_b: Tensor, latents: Sequence[int]) -> Tensor:
-    """Code a, with the given latents taken from code b. Both (..., J) -> (..., J), a new tensor.
-
-    Raises ValueError for codes of different shapes, or a latent that they do not have.
-    """
-    if code_a.shape != code_b.shape or not code_a.ndim:
-        raise ValueError(
-            f"The codes have shapes {tuple(code_a.shape)} and {tuple(code_b.shape)}; "
-            "expected the same shape (..., J) twice: two codes of one model."
-        )
-    width = code_a.shape[-1]
-    if strange := [j for j in latents if j not in range(width)]:
-        raise ValueError(f"There is no latent {strange[0]!r}; these codes have 0 to {width - 1}.")
-    mixed = code_a.clone()
-    mixed[..., list(latents)] = code_b[..., list(latents)]
-    return mixed
-
-
 def swapper(model: VAE, data: ImageSet, first: int = 0, second: int = 1) -> ipywidgets.VBox:
     """Two images, a box to tick for each latent, and what the decoder draws from the mixed code.
 
@@ -380,7 +212,7 @@ def swapper(model: VAE, data: ImageSet, first: int = 0, second: int = 1) -> ipyw
     The parts are `.boxes` (one for each latent j), `.numbers`, `.originals` (of A, of B) and
     `.picture`.
     """
-    order, kl, words = _look(model, data)
+    order, kl, words = used_and_tracked(model, data)
     box = ipywidgets.VBox()
     box.picture, box.originals = _picture(), [_picture(), _picture()]
     box.numbers = [

@@ -29,6 +29,7 @@ REQUIRED = {
     "browser": r"Chromium|playwright",
     "npm": r"\bnpm\b",
     "dask": r"extra `cluster`",
+    "site": r"\.\[site\]",
     "gpu": r"CUDA|GPU",
     "images": r"real dSprites",
 }

@@ -84,7 +84,7 @@ def test_every_package_that_is_imported_is_asked_for(project):
     course = imported("dvae_helpers") | imported("notebooks") | imported("data")
     assert course - always <= extras["course"] | extras["cluster"]
     tests = imported("tests")
-    assert tests <= always | extras["course"] | extras["test"] | extras["cluster"]
+    assert tests <= always | extras["course"] | extras["test"] | extras["cluster"] | extras["site"]
     # These are run, not imported.
     programs = {"jupyterlab", "nbval", "ruff", "import-linter", "mypy"}
     assert (always | extras["course"] | extras["cluster"]) - programs <= course

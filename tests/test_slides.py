@@ -261,6 +261,19 @@ def test_the_pdf_has_a_page_for_each_slide(parts, browser, tmp_path):
     assert len(re.findall(rb"/Type /Page\b", printed.read_bytes())) in (3, 4)
 
 
+def test_a_printed_page_has_the_margins_of_its_slide(parts, page, tmp_path):
+    deck = tmp_path / "margins.html"
+    cells = [cell(new_markdown_cell, "# First"), cell(new_markdown_cell, "## Second")]
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    page.goto(f"{deck.as_uri()}?print-pdf")
+    page.evaluate("() => deck.ready")
+    page.locator(".pdf-page").nth(1).wait_for()
+    for sheet in page.locator(".pdf-page").all():
+        outside, heading = sheet.bounding_box(), sheet.locator("h1, h2").bounding_box()
+        assert heading["x"] - outside["x"] >= 40
+        assert heading["y"] - outside["y"] >= 20
+
+
 def test_what_is_there_in_its_version_is_not_fetched_again(tmp_path, monkeypatch):
     for name, version in (slides.REVEAL, slides.MATHJAX):
         (tmp_path / name).mkdir()

@@ -1,13 +1,12 @@
 """The widgets show what the pure functions return. (No browser: the kernel's half.)"""
 
 import io
-import re
 
 import pytest
 import torch
 from PIL import Image
 
-from dvae_helpers import datasets, figures, models, widgets, zoo
+from dvae_helpers import datasets, figures, models, widgets
 from dvae_helpers.factors import FactorSpace
 
 
@@ -32,49 +31,6 @@ def test_png_keeps_every_pixel():
         widgets.png(torch.rand(2, 4, 5))
 
 
-def test_a_slider_moves_its_own_latent_and_the_picture_follows(model, data):
-    box = widgets.explorer(model, data, start=17)
-    before = [slider.value for slider in box.sliders]
-    old = box.picture.value
-    box.sliders[1].value = 2.5
-    expected = torch.tensor([before[0], 2.5, before[2]])
-    assert box.picture.value == widgets.png(model.pictures(expected[None])[0])
-    assert box.picture.value != old
-    assert [slider.value for slider in box.sliders] == [before[0], 2.5, before[2]]
-
-
-def test_another_image_sets_every_slider_to_its_code(model, data):
-    box = widgets.explorer(model, data)
-    box.number.value = 1234
-    image = data.images(torch.tensor([1234]))
-    mean, _ = model.encode(image)
-    shown = torch.tensor([slider.value for slider in box.sliders])
-    torch.testing.assert_close(shown, mean[0].detach().clamp(-3, 3), atol=0.03, rtol=0)
-    assert box.original.value == widgets.png(image[0])
-
-
-def test_setting_all_sliders_draws_once(model, data, monkeypatch):
-    box = widgets.explorer(model, data)
-    calls = []
-    monkeypatch.setattr(widgets, "traverse", lambda *a: calls.append(a) or torch.zeros(1, 1, 4, 4))
-    box.number.value = 99
-    assert len(calls) == 1
-
-
-def test_latents_are_ordered_by_use_and_the_unused_are_grey(data, model):
-    with torch.no_grad():  # latent 0 asleep, latent 2 the most used
-        model.encoder[-1].weight[[0, 3]] = 0.0
-        model.encoder[-1].bias[[0, 3]] = 0.0
-        model.encoder[-1].weight[2] *= 50
-    box = widgets.explorer(model, data)
-    column = box.children[2].children[1].children[0].children[1].children
-    assert column[0] is box.sliders[2]
-    assert column[-1] is box.sliders[0]
-    assert "not used" in column[-1].description
-    grey = [slider for slider in box.sliders if "dvae-unused" in slider._dom_classes]
-    assert grey == [box.sliders[0]]
-
-
 def test_a_latent_is_named_by_the_factors_that_it_tracks():
     space = FactorSpace(("a", "b", "c"), (4, 5, 3))
     classes = space.classes(torch.arange(len(space)))
@@ -89,71 +45,33 @@ def test_a_latent_is_named_by_the_factors_that_it_tracks():
     assert widgets.tracked(mean[:, :1], log_var[:, :1], classes, space.names) == {}
 
 
-def test_a_trained_model_names_its_latents():
-    model, small = zoo.load("small_beta_vae_8"), datasets.load("small_sprites")
-    box = widgets.explorer(model, small)
-    named = [slider.description for slider in box.sliders if ": " in slider.description]
-    assert [re.search(r": (.+) \(", text)[1] for text in named] == ["x", "y"]
+def test_the_nearest_image_has_the_wanted_value(data):
+    some = datasets.subset(data, torch.arange(len(data)) % 7 == 0)
+    wanted = torch.tensor([2, 1, 3, 9])
+    found = some.classes(torch.tensor([widgets.nearest(some, wanted, 0)]))[0]
+    values = some.values[some.values[:, 0] == 2]
+    assert found[0] == 2
+    assert (found - wanted).abs().sum() == (values - wanted).abs().sum(1).min()
+    assert widgets.nearest(data, wanted, 0) == int(data.find(wanted[None]))
 
 
-class TestTheMenus:
-    def test_they_show_the_factors_of_the_image(self, model, data):
-        box = widgets.explorer(model, data, start=1234)
-        assert [menu.value for menu in box.factors] == data.classes(torch.tensor([1234]))[
-            0
-        ].tolist()
-        assert [menu.description for menu in box.factors] == list(data.factors.names)
+class TestExplorer:
+    def test_its_codes_are_those_of_the_page(self, model, data):
+        box = widgets.Explorer({"first": model, "again": model}, data, 17)
+        mean, _ = model.encode(data.images(torch.tensor([17])))
+        for code in box.codes:
+            assert torch.allclose(torch.tensor(code), mean[0].detach(), atol=1e-4)
+        assert box.content["networks"][0]["latents"] == 3
+        assert "networkOf" in box._esm
+        assert "export default" in box._esm
 
-    def test_they_choose_an_image_and_draw_once(self, model, data, monkeypatch):
-        box = widgets.explorer(model, data, start=0)
-        calls = []
-        monkeypatch.setattr(
-            widgets, "traverse", lambda *a: calls.append(a) or torch.zeros(1, 1, 4, 4)
-        )
-        box.factors[2].value = 9
-        assert data.classes(torch.tensor([box.number.value]))[0].tolist() == [0, 0, 9, 0]
-        assert len(calls) == 1
-
-    def test_without_that_image_the_nearest_with_that_value_is_taken(self, model, data):
-        index = torch.tensor([5, 700, 4000])
-        some = datasets.ImageSet(
-            "some", data.factors, data.shape, data.pixels[index], data.classes(index)
-        )
-        box = widgets.explorer(model, some, start=1)
-        rows = some.classes(torch.arange(3))
-        k = next(k for k in range(4) if len(rows[:, k].unique()) == 3)
-        box.factors[k].value = int(rows[2, k])
-        assert box.number.value == 2
-        assert [menu.value for menu in box.factors] == rows[2].tolist()
-
-
-def test_two_models_share_the_image_and_keep_their_sliders(model, data):
-    other = models.VAE(data.shape, latents=2, architecture="dense", hidden=16, seed=5).eval()
-    box = widgets.explorer({"first": model, "second": other}, data, start=40)
-    first, second = box.panels
-    assert (len(first.sliders), len(second.sliders)) == (3, 2)
-    before = [slider.value for slider in first.sliders], bytes(first.picture.value)
-    second.sliders[0].value = -1.5
-    assert ([slider.value for slider in first.sliders], bytes(first.picture.value)) == before
-    z = torch.tensor([[slider.value for slider in second.sliders]])
-    assert second.picture.value == widgets.png(other.pictures(z)[0])
-    box.number.value = 41
-    for panel, one in zip(box.panels, (model, other), strict=True):
-        mean, _ = one.encode(data.images(torch.tensor([41])))
-        shown = torch.tensor([slider.value for slider in panel.sliders])
-        torch.testing.assert_close(shown, mean[0].detach().clamp(-3, 3), atol=0.03, rtol=0)
-
-
-def test_back_and_another_image(model, data):
-    box = widgets.explorer(model, data, start=7)
-    codes = [slider.value for slider in box.sliders]
-    box.sliders[0].value = 3.0
-    _, another, back = box.children[0].children
-    back.click()
-    assert [slider.value for slider in box.sliders] == codes
-    torch.manual_seed(1)
-    another.click()
-    assert box.number.value != 7
+    def test_a_code_is_asked_for(self, model, data):
+        box = widgets.Explorer(model, data)
+        box.go(torch.tensor([1.0, 2.0, -0.5]))
+        assert box.wanted == [1.0, 2.0, -0.5]
+        for bad in ([1.0, 2.0], [1.0, 2.0, float("nan")]):
+            with pytest.raises(ValueError, match="expected 3 finite numbers"):
+                box.go(bad)
 
 
 def test_tile_puts_every_image_in_its_place():

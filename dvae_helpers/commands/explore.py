@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     import torch
 
-    from .. import figures
+    from .. import page
     from ..files import write_whole
     from ..models import posteriors
-    from .trained import SILENT, find, silence
+    from .trained import find, silence
 
     trained = find(options.name, options.device)
     data = trained.images(options.data, options.path)
@@ -35,31 +35,12 @@ def run(options: argparse.Namespace) -> int:
     mean, log_var = posteriors(trained.model, data, some)
     if warning := silence(mean, log_var):
         print(warning)
-    order, kl = figures.latent_order(mean, log_var)
-    latents = [j for j in order if kl[j] >= SILENT] or order
-    labels = [f"latent {j} ({kl[j]:.1f} nats)" for j in latents]
-    start, _ = posteriors(trained.model, data, torch.tensor([image]))
-    page = _page(trained.model, start[0], latents, labels, title=options.name)
+    body = page.explorer(trained.model, data, image, draw=True, title=options.name).html
+    whole = (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f"<title>{html.escape(options.name)}</title>\n<body>\n{body}\n</body>\n</html>\n"
+    )
     out = options.out or trained.out / "explore.html"
-    write_whole(out, page.encode())
-    print(f"{out}  {len(page) / 1e3:.0f} kB: {len(latents)} latents. Open it in a browser.")
+    write_whole(out, whole.encode())
+    print(f"{out}  {len(whole) / 1e3:.0f} kB. Open it in a browser.")
     return 0
-
-
-def _page(model, z, latents: list[int], labels: list[str], title: str) -> str:
-    """A whole HTML document; as many stops of each slider as fit."""
-    from .. import pages
-
-    for stops in (25, 15, 9, 5):
-        values = [6 * k / (stops - 1) - 3 for k in range(stops)]
-        try:
-            body = pages.traversal_page(model.pictures, z, latents, values, labels, title)
-        except ValueError as error:
-            too_large = error
-        else:
-            name = html.escape(title)
-            return (
-                '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-                f"<title>{name}</title>\n<body>\n{body}\n</body>\n</html>\n"
-            )
-    raise too_large

@@ -1,4 +1,4 @@
-"""From slider to picture: the latency of every live widget in JupyterLab, in a browser.
+"""From slider to picture: the latency of the widgets that need a kernel, in JupyterLab.
 
     python tests/benchmarks/widget_latency.py [MOVES]
 
@@ -18,20 +18,12 @@ import lab
 from playwright.sync_api import sync_playwright
 
 FIRST = """import torch
-from dvae_helpers import datasets, figures, pages, sprites, widgets, zoo
+from dvae_helpers import datasets, figures, widgets, zoo
 figures.style()
 _ = torch.set_grad_enabled(False), torch.set_num_threads(1)
 small = datasets.load("small_sprites")
-one, two = zoo.load("small_beta_vae_8"), zoo.load("small_beta_tcvae_4")
 """
 WIDGETS = {  # name: the code that shows it
-    "explorer, 64x64, convolutional": """model = zoo.load("sprites_beta_tcvae_6")
-classes = sprites.FACTORS.classes(torch.arange(0, 737_280, 331))
-pixels = 255 * sprites.render(classes)[:, None]
-album = datasets.ImageSet("album", sprites.FACTORS, (1, 64, 64), pixels, classes)
-widgets.explorer(model, album, start=1000)""",
-    "explorer, 32x32, dense": "widgets.explorer(one, small, start=2000)",
-    "explorer, two models": 'widgets.explorer({"one": one, "two": two}, small, start=2000)',
     "frontier": """trained = {b: zoo.load(f"small_beta_vae_{b}") for b in (1, 2, 4, 8, 16, 32)}
 points = {b: torch.tensor([[1.0 + b, 30.0]]) for b in trained}
 widgets.frontier(trained, points, small, torch.arange(100, 900, 100))""",

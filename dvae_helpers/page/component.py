@@ -1,0 +1,112 @@
+"""One piece of HTML with its scripts, styles and data in it; it asks for nothing else."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+_HERE = Path(__file__).parent
+STYLE = (_HERE / "page.css").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Component:
+    """What is seen and moved in a page, in a notebook's output, on a slide.
+
+    kind: the JavaScript function that makes it. scripts: the files that hold it, in order.
+    content: its data, as JSON. sheet: a PNG or JPEG that is seen where scripts do not run, with
+    the words alt and caption. title: stands above.
+
+    A notebook shows it as HTML; `.html` is the same text for a page.
+    """
+
+    kind: str
+    scripts: tuple[str, ...]
+    content: dict[str, Any] = field(repr=False)
+    sheet: bytes = field(repr=False)
+    alt: str
+    caption: str
+    title: str = ""
+
+    @property
+    def html(self) -> str:
+        facts = json.dumps({**self.content, "title": self.title}, separators=(",", ":"))
+        return _FRAME.format(
+            style=STYLE,
+            title=html.escape(self.title),
+            alt=html.escape(self.alt),
+            format="png" if self.sheet.startswith(b"\x89PNG") else "jpeg",
+            sheet=base64.b64encode(self.sheet).decode(),
+            caption=html.escape(self.caption),
+            facts=facts.replace("<", "\\u003c"),  # "</script>" would end it
+            script=script(self.scripts),
+            kind=self.kind,
+        )
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return {"text/html": self.html, "text/plain": f"{self.title or self.alt}"}
+
+
+def script(names: Sequence[str]) -> str:
+    """The files as one text, without the words about them."""
+    texts = ((_HERE / name).read_text("utf-8") for name in names)
+    lines = (line.strip() for text in texts for line in text.splitlines())
+    kept = (line for line in lines if line and not line.startswith("//"))
+    return "\n".join(kept).replace("</script", "<\\/script")
+
+
+def contact_sheet(picture: Tensor) -> bytes:
+    """Many pictures as one, (C, H, W) between 0 and 1: a PNG of few shades, a JPEG in colour."""
+    if len(picture) == 1:
+        return png_sheet(picture)
+    content = io.BytesIO()
+    Image.fromarray(_pixels(picture).permute(1, 2, 0).numpy()).save(content, "JPEG", quality=85)
+    return content.getvalue()
+
+
+def png_sheet(picture: Tensor) -> bytes:
+    """(C, H, W) between 0 and 1 as a PNG of 16 shades or 256 colours."""
+    pixels = _pixels(picture)
+    content = io.BytesIO()
+    if len(picture) == 1:
+        steps = (pixels[0].float() / 255 * 15).round().to(torch.uint8).numpy()
+        image = Image.fromarray(steps, "P")
+        image.putpalette((np.arange(16, dtype=np.uint8) * 17).repeat(3).tobytes())
+        image.save(content, "PNG", optimize=True, bits=4)
+    else:
+        image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
+        few = image.quantize(256, dither=Image.Dither.NONE)
+        few.save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def _pixels(picture: Tensor) -> Tensor:
+    return (picture.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+_FRAME = """<figure class="dvae" data-lm-suppress-shortcuts="true" data-prevent-swipe="">
+<style>
+{style}</style>
+<div class="sheet title">{title}</div>
+<img class="sheet" alt="{alt}" src="data:image/{format};base64,{sheet}">
+<figcaption class="sheet">{caption}</figcaption>
+<script type="application/json">{facts}</script>
+<script>
+(() => {{
+const root = document.currentScript.closest(".dvae");
+if (!root || root.querySelector(".live")) return;
+{script}
+{kind}(root, JSON.parse(root.querySelector("script").textContent));
+}})();
+</script>
+</figure>
+"""
