@@ -149,7 +149,7 @@ def test_a_run_leads_to_its_scores_and_to_a_page(folder, capsys):
         assert command_line.main(["explore", word]) == 0
         page = (folder / out / "explore.html").read_text()
         assert page.startswith("<!doctype html>")
-        assert "latent 0 (" in page
+        assert '"latents":' in page
         capsys.readouterr()
     assert command_line.main(["explore", "mine", "--image", "4608"]) == 2
     assert "has images 0 to 4607" in capsys.readouterr().err
