@@ -63,8 +63,8 @@ def over_latents(mean):
         (exercises.position, lambda classes, sizes: torch.tensor(right_position(classes, sizes))),
         (exercises.move_one, right_move),
         (exercises.unused_latents, right_unused),
-        (exercises.unused_latents, lambda mean: (mean.std(0) < 0.1).nonzero()[:, 0]),
-        (exercises.unused_latents, lambda mean: set(right_unused(mean))),
+        (exercises.unused_latents, lambda mean, limit=0.1: (mean.std(0) < limit).nonzero()[:, 0]),
+        (exercises.unused_latents, lambda mean, limit=0.1: set(right_unused(mean, limit))),
     ],
 )
 def test_right(check, answer, verdict):
@@ -99,6 +99,7 @@ def test_right(check, answer, verdict):
         (exercises.unused_latents, lambda mean: (mean.var(0) < 0.1).nonzero()[:, 0], "its root"),
         (exercises.unused_latents, lambda mean: torch.where(mean.std(0) < 0.1), "take entry 0"),
         (exercises.unused_latents, lambda mean: [1, 3], "missing"),
+        (exercises.unused_latents, lambda mean, limit=0.1: right_unused(mean), "for 0.1"),
         (exercises.unused_latents, lambda mean: 3, "list of numbers"),
     ],
 )

@@ -41,6 +41,7 @@ def as_found(batch_size, dataset_size):
     weights = torch.full((batch_size, batch_size), 1 / others)
     weights.view(-1)[:: others + 1] = 1 / dataset_size
     weights.view(-1)[1 :: others + 1] = (dataset_size - others) / (dataset_size * others)
+    weights[others - 1, 0] = (dataset_size - others) / (dataset_size * others)
     return weights.log()
 
 
@@ -62,6 +63,20 @@ def repaired(batch_size, dataset_size):
 def special_in_front(batch_size, dataset_size):
     """Another right answer: the special weight on the image before."""
     return estimators.stratified_log_weights(batch_size, dataset_size).T.contiguous()
+
+
+def all_others_alike(batch_size, dataset_size):
+    """The simplest right answer: 1/N for the own image, the rest in equal parts."""
+    rest = (1 - 1 / dataset_size) / (batch_size - 1)
+    return torch.full((batch_size, batch_size), rest).fill_diagonal_(1 / dataset_size).log()
+
+
+def sums_mended(batch_size, dataset_size):
+    """The published code less the line that spoils a sum: the mistake itself is still there."""
+    weights = as_found(batch_size, dataset_size)
+    if batch_size > 2:
+        weights[batch_size - 2, 0] = -math.log(dataset_size)
+    return weights
 
 
 def uniform(batch_size, dataset_size):
@@ -87,6 +102,7 @@ def below_zero(printed, latents, dataset_size, batch_size):
         (exercises.joint_and_product, lambda d, w: list(right_joint_and_product(d, w))),
         (exercises.repaired_weights, repaired),
         (exercises.repaired_weights, special_in_front),
+        (exercises.repaired_weights, all_others_alike),
         (exercises.repaired_weights, estimators.stratified_log_weights),
         (exercises.true_total_correlation, right_range),
         (exercises.true_total_correlation, lambda *a: torch.tensor(right_range(*a)).double()),
@@ -94,6 +110,24 @@ def below_zero(printed, latents, dataset_size, batch_size):
 )
 def test_right(check, answer, verdict):
     assert verdict(check, answer) == "Right.\n"
+
+
+@pytest.mark.parametrize("weights", [estimators.stratified_log_weights, all_others_alike])
+def test_weights_that_the_judge_accepts_are_unbiased(weights):
+    generator = torch.Generator().manual_seed(3)
+    density = torch.rand(9, generator=generator).double()  # q(z|x_n) of nine images, for one z
+    ratios = []
+    for own in range(9):
+        for _ in range(2000):
+            others = torch.randperm(8, generator=generator)[:3]
+            batch = torch.cat((torch.tensor([own]), others + (others >= own)))
+            estimate = (density[batch] * weights(4, 9).double().exp()[0]).sum()
+            ratios.append(
+                density[own] * estimate
+            )  # z comes from `own` in proportion to its density
+    ratios = torch.stack(ratios)
+    exact = density.mean() * density.mean()
+    assert abs(ratios.mean() - exact) < 4 * ratios.std() / len(ratios) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -147,9 +181,10 @@ def test_right(check, answer, verdict):
             lambda d, w: tuple(x.mean() for x in right_joint_and_product(d, w)),
             "shape",
         ),
-        (exercises.repaired_weights, as_found, "wrong place"),
+        (exercises.repaired_weights, as_found, "row 4 sums to 1.1500"),
+        (exercises.repaired_weights, sums_mended, "in row 2 the own image counts 0.2000"),
         (exercises.repaired_weights, half_repaired, "row 5 sums to"),
-        (exercises.repaired_weights, uniform, "wrong weight"),
+        (exercises.repaired_weights, uniform, "the own image counts"),
         (exercises.repaired_weights, estimators.weighted_log_weights, "row 0 sums to 0.025"),
         (
             exercises.repaired_weights,
