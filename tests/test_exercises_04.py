@@ -122,9 +122,7 @@ def test_weights_that_the_judge_accepts_are_unbiased(weights):
             others = torch.randperm(8, generator=generator)[:3]
             batch = torch.cat((torch.tensor([own]), others + (others >= own)))
             estimate = (density[batch] * weights(4, 9).double().exp()[0]).sum()
-            ratios.append(
-                density[own] * estimate
-            )  # z comes from `own` in proportion to its density
+            ratios.append(density[own] * estimate)  # z falls near `own` by its density
     ratios = torch.stack(ratios)
     exact = density.mean() * density.mean()
     assert abs(ratios.mean() - exact) < 4 * ratios.std() / len(ratios) ** 0.5
