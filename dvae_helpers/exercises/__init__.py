@@ -33,9 +33,9 @@ from .new_combinations import (
 from .start_here import grid_size, move_one, position, unused_latents
 from .total_correlation import (
     joint_and_product,
+    price_of_a_turn,
     repaired_weights,
     table_total_correlation,
-    true_total_correlation,
 )
 from .vae_and_elbo import elbo_from_samples, gaussian_kl, paper_beta, repaired_loss, reparameterise
 from .what_is_disentanglement import centre, shares_of_mixture, small_black_apples, training_images

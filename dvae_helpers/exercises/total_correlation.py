@@ -126,24 +126,40 @@ def _near(values: torch.Tensor, right: float) -> bool:
     return bool(((values - right).abs() <= 1e-4 * right).all())
 
 
-@check
-def true_total_correlation(answer: Any) -> None:
-    """(printed TC, J, N, batch size) -> the range (low, high) in which the true TC lies."""
-    for printed, latents, dataset, batch in (
-        (83.5, 10, 5000, 256),
-        (70.2, 7, 60_000, 64),
-        (36.0, 5, 5000, 64),
-    ):
-        low = max(0.0, printed - (latents * math.log(dataset) - math.log(batch)))
-        high = printed - (latents - 1) * math.log(dataset)
-        result = call(answer, printed, latents, dataset, batch)
-        first, second = map(number_of, two_of(result, "two numbers: (low, high)"))
-        example = f"for a printed {printed}, J = {latents}, N = {dataset} and B = {batch}"
-        if first > second:
-            raise Wrong(f"{example}, your low is above your high.")
-        added = "the printed number is too large, so take the constants away from it."
-        refuse(first, low, (2 * printed - high, added))
-        if first < 0 and math.isclose(second, high, abs_tol=1e-6):
-            raise Wrong(f"{example}, your low is negative. Can a total correlation be?")
-        compare_number(first, low, 1e-6, f"{example}, your low")
-        compare_number(second, high, 1e-6, f"{example}, your high")
+@judge
+def price_of_a_turn(answer: Any) -> None:
+    """price_of_a_turn(a, b, angle): nats that the best diagonal Gaussian loses to a turned one.
+
+    a, b: precisions of the two latents, (B,); angle: in radians. -> (B,)
+    """
+    generator = torch.Generator().manual_seed(42)
+    for angle in (0.0, 0.3, math.pi / 4, 1.9, -0.8):
+        a, b = (3 * torch.rand(2, 6, generator=generator) + 0.1).double()
+        right, cos2, sin2 = _turned(a, b, angle)
+        result = call(answer, a.clone(), b.clone(), angle)
+        by_variance = _turned(1 / a, 1 / b, angle)[0]  # the same: the formula has no side
+        assert torch.allclose(by_variance, right)
+        variances = (a * cos2 + b * sin2) * (a * sin2 + b * cos2)
+        refuse(
+            result,
+            right,
+            (-right, "the sign is turned: a KL is never negative."),
+            (2 * right, "everything is twice too large: each latent has a half in front."),
+            (right / math.log(2), "that is in bits. This course counts in nats."),
+            (_turned(a, b, math.radians(angle))[0], "the angle is in radians already."),
+            (_turned(a**2, b**2, angle)[0], "a and b are precisions, 1/s^2, not 1/s."),
+            (0.5 * variances.log(), "you do not divide by the determinant."),
+            (-0.5 * (a * b).log(), "that is the determinant alone; where are the two diagonals?"),
+            (
+                right.mean(),
+                "one price for each pair of precisions, not their mean.",
+            ),
+        )
+        what = f"for an angle of {angle:.2f}, your price"
+        compare(result, right, what, 1e-6)
+
+
+def _turned(a: torch.Tensor, b: torch.Tensor, angle: float) -> tuple[torch.Tensor, float, float]:
+    """The price, and the squares of cosine and sine."""
+    cos2, sin2 = math.cos(angle) ** 2, math.sin(angle) ** 2
+    return 0.5 * ((a * cos2 + b * sin2) * (a * sin2 + b * cos2) / (a * b)).log(), cos2, sin2
