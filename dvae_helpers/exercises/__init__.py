@@ -13,7 +13,7 @@ from .adversarial_relatives import (
     unequal_classes,
     which_side,
 )
-from .beta_vae_lagrangian import constrained_step, price_by_hand, spare_budget, water_filling
+from .beta_vae_lagrangian import constrained_step, price_with_sleepers, spare_budget, water_filling
 from .comparing_models import (
     paired_interval,
     rank_agreement,
