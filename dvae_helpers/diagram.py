@@ -10,18 +10,19 @@ from .figures import BLACK, BLUE, ORANGE, RED
 TERMS = {"distortion": BLUE, "rate": RED, "noise": ORANGE}
 
 
-def vae(marked: str = "", title: str = "", image: str = "$x$") -> Figure:
-    """The way of an image through a VAE, with the two terms of its loss below.
+def vae(marked: str = "", title: str = "", loss: bool = True) -> Figure:
+    """The way of an image through a VAE.
 
-    marked: "distortion", "rate" or "noise" is drawn strongly and the other two faintly; "" (the
-    default) draws all three. Raises ValueError for any other word.
+    loss: with the two terms of the loss below. marked: "distortion", "rate" or "noise" is drawn
+    strongly and the other two faintly; "" (the default) draws all three. Raises ValueError for any
+    other word.
     """
     if marked and marked not in TERMS:
         raise ValueError(f"marked is {marked!r}; choose one of {', '.join(TERMS)}, or nothing.")
-    figure, axes = plt.subplots(figsize=(10, 3.6), layout="constrained")
-    axes.set(xlim=(0, 10), ylim=(-1.9, 1.65))
+    figure, axes = plt.subplots(figsize=(10, 3.6 if loss else 2.7), layout="constrained")
+    axes.set(xlim=(0, 10), ylim=(-1.9 if loss else -1.0, 1.65))
     axes.set_axis_off()
-    for x, name in ((0.5, image), (9.5, r"$\hat x$")):
+    for x, name in ((0.5, "$x$"), (9.5, r"$\hat x$")):
         _box(axes, x, 0, 0.75, 1.5, name)
     _network(axes, 1.5, 3.1, 0.9, 0.45, "encoder\n$q(z|x)$")
     _network(axes, 6.9, 8.5, 0.45, 0.9, "decoder\n$p(x|z)$")
@@ -42,9 +43,10 @@ def vae(marked: str = "", title: str = "", image: str = "$x$") -> Figure:
     noise = {"color": ORANGE, "alpha": strength["noise"]}
     axes.text(5.85, 1.35, r"noise $\varepsilon \sim \mathcal{N}(0, I)$", ha="center", **noise)
     _arrow(axes, (5.85, 1.2), (5.85, 0.42), **noise)
-    _bracket(axes, 3.5, 4.5, -1.0, "rate: how far from the prior", RED, strength["rate"])
-    words = "distortion: how badly the image comes back"
-    _bracket(axes, 0.5, 9.5, -1.5, words, BLUE, strength["distortion"])
+    if loss:
+        _bracket(axes, 3.5, 4.5, -1.0, "rate: how far from the prior", RED, strength["rate"])
+        words = "distortion: how badly the image comes back"
+        _bracket(axes, 0.5, 9.5, -1.5, words, BLUE, strength["distortion"])
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=13)
     return figure
 

@@ -33,6 +33,15 @@ def test_nothing_lies_outside_of_the_picture():
     plt.close(figure)
 
 
+def test_without_the_loss_only_the_way_is_drawn():
+    figure = diagram.vae(loss=False)
+    texts = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert "encoder" in texts
+    assert "noise" in texts
+    assert "rate" not in texts
+    plt.close(figure)
+
+
 def test_an_unknown_term_is_refused():
     with pytest.raises(ValueError, match="choose one of distortion, rate, noise"):
         diagram.vae("kl")

@@ -30,7 +30,7 @@ from .new_combinations import (
     set_latents,
     unseen_pairs,
 )
-from .start_here import grid_size, move_one, position, unused_latents
+from .start_here import grid_size, move_one, unused_latents
 from .total_correlation import (
     joint_and_product,
     price_of_a_turn,

@@ -33,41 +33,7 @@ def grid_size(answer: Any) -> None:
     compare_number(icons, right, 0, "your number of icons")
 
 
-@check
-def position(answer: Any) -> None:
-    """position(classes, sizes) -> int: the number of a combination; the last factor is fastest."""
-    generator = torch.Generator().manual_seed(4)
-    for sizes in ([2, 3], [3, 5, 2], [4, 2, 3, 6, 5]):
-        for _ in range(5):
-            classes = [int(torch.randint(size, (), generator=generator)) for size in sizes]
-            classes[0], classes[-1] = sizes[0] - 1, min(1, sizes[-1] - 1)
-            value = number_of(call(answer, list(classes), list(sizes)))
-            right = _row_major(classes, sizes)
-            example = f"for classes {classes} and sizes {sizes}"
-            refuse(
-                value,
-                right,
-                (
-                    _row_major(classes[::-1], sizes[::-1]),
-                    f"{example}, your first factor changes fastest; it must be the last.",
-                ),
-                (right + 1, f"{example}, you are one too high: the first image has number 0."),
-                (
-                    sum(classes),
-                    f"{example}, you add the values; a step of an early factor jumps far.",
-                ),
-            )
-            compare_number(value, right, 0, f"{example}, your number")
-
-
-def _row_major(classes: list[int], sizes: list[int]) -> int:
-    number = 0
-    for value, size in zip(classes, sizes, strict=True):
-        number = number * size + value
-    return number
-
-
-@check
+@judge
 def move_one(answer: Any) -> None:
     """move_one(decode, z, j, value): the image (C, H, W) of code z (J,) with z_j set to value."""
     generator = torch.Generator().manual_seed(5)
