@@ -133,6 +133,7 @@ def draw(axes: Axes, image: Tensor, title: str = "") -> None:
     pixels = image.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
     axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
     if title:
         axes.set_title(title, fontsize=11, fontweight="normal", loc="center")
 
