@@ -19,7 +19,7 @@ from .checking import (
 )
 
 
-@judge
+@check
 def price_with_sleepers(answer: Any) -> None:
     """price_with_sleepers(awake, budget, sigma2) -> beta, if these directions share the budget."""
     for awake, budget, sigma2 in (

@@ -33,7 +33,7 @@ def grid_size(answer: Any) -> None:
     compare_number(icons, right, 0, "your number of icons")
 
 
-@judge
+@check
 def move_one(answer: Any) -> None:
     """move_one(decode, z, j, value): the image (C, H, W) of code z (J,) with z_j set to value."""
     generator = torch.Generator().manual_seed(5)

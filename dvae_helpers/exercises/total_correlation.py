@@ -126,7 +126,7 @@ def _near(values: torch.Tensor, right: float) -> bool:
     return bool(((values - right).abs() <= 1e-4 * right).all())
 
 
-@judge
+@check
 def price_of_a_turn(answer: Any) -> None:
     """price_of_a_turn(a, b, angle): nats that the best diagonal Gaussian loses to a turned one.
 

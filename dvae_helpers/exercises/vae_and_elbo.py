@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from .. import estimators
-from .verdicts import Wrong, call, compare, compare_number, judge, number_of, refuse
+from .checking import Wrong, call, check, compare, compare_number, number_of, refuse
 
 
 @check
