@@ -63,7 +63,8 @@ def to_png(figure: Figure) -> bytes:
 def show(figure: Figure, alt: str) -> None:
     """Shows a figure in a notebook with a text for readers who cannot see it, and closes it.
 
-    It is kept in 256 colours: a notebook is half as large then, and nothing is seen of it.
+    A figure of lines, text and grey images is kept in 256 colours, which halves a notebook and
+    cannot be seen. One with images in colour keeps all of its colours.
     """
     from IPython.display import display
 
@@ -72,13 +73,21 @@ def show(figure: Figure, alt: str) -> None:
     canvas.draw()
     plt.close(figure)
     picture, content = Image.fromarray(np.asarray(canvas.buffer_rgba())), io.BytesIO()
-    few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    few.save(content, "PNG", optimize=True)
+    picture = picture.convert("RGB")
+    if not _in_colour(figure):
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(content, "PNG", optimize=True)
     display(
         {"image/png": content.getvalue(), "text/plain": f"Figure: {alt}"},
         metadata={"image/png": {"alt": alt}},
         raw=True,
     )
+
+
+def _in_colour(figure: Figure) -> bool:
+    """Whether any image in it has channels of its own, and not one number for a colour map."""
+    images = (image for axes in figure.axes for image in axes.images)
+    return any(image.get_array().ndim == 3 for image in images)
 
 
 def traverse(
@@ -125,6 +134,7 @@ def draw(axes: Axes, image: Tensor, title: str = "") -> None:
     pixels = image.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
     axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
     if title:
         axes.set_title(title, fontsize=11, fontweight="normal", loc="center")
 

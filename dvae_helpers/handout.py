@@ -83,15 +83,22 @@ def _mark(content: bytes) -> str:
 
 
 def stripped(notebook: NotebookNode) -> NotebookNode:
-    """A copy without solutions and outputs, as if it had never been run."""
+    """A copy without solutions, instructor's notes and outputs, as if it had never been run."""
     copy = deepcopy(notebook)
     copy.metadata.pop("widgets", None)
-    copy.cells = [cell for cell in copy.cells if "solution" not in cell.metadata.get("tags", [])]
+    copy.cells = [cell for cell in copy.cells if not for_the_instructor(cell)]
     for cell in copy.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return copy
+
+
+def for_the_instructor(cell: NotebookNode) -> bool:
+    """Whether a cell is a solution, or a note that says what to ask and what is answered."""
+    return "solution" in cell.metadata.get("tags", []) or cell.source.startswith(
+        "**For the instructor.**"
+    )
 
 
 def moved_links(text: str, here: set[str], old: Path, new: Path) -> str:

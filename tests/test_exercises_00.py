@@ -6,13 +6,6 @@ import torch
 from dvae_helpers import exercises
 
 
-def right_position(classes, sizes):
-    number = 0
-    for value, size in zip(classes, sizes, strict=True):
-        number = number * size + value
-    return number
-
-
 def right_move(decode, z, j, value):
     moved = z.clone()
     moved[j] = value
@@ -59,12 +52,10 @@ def over_latents(mean):
     [
         (exercises.grid_size, 60),
         (exercises.grid_size, torch.tensor(60)),
-        (exercises.position, right_position),
-        (exercises.position, lambda classes, sizes: torch.tensor(right_position(classes, sizes))),
         (exercises.move_one, right_move),
         (exercises.unused_latents, right_unused),
-        (exercises.unused_latents, lambda mean: (mean.std(0) < 0.1).nonzero()[:, 0]),
-        (exercises.unused_latents, lambda mean: set(right_unused(mean))),
+        (exercises.unused_latents, lambda mean, limit=0.1: (mean.std(0) < limit).nonzero()[:, 0]),
+        (exercises.unused_latents, lambda mean, limit=0.1: set(right_unused(mean, limit))),
     ],
 )
 def test_right(check, answer, verdict):
@@ -79,11 +70,6 @@ def test_right(check, answer, verdict):
         (exercises.grid_size, 125, "too large"),
         (exercises.grid_size, 5, "too small"),
         (exercises.grid_size, "many", "one number"),
-        (exercises.position, lambda c, s: right_position(c[::-1], s[::-1]), "first factor"),
-        (exercises.position, lambda c, s: right_position(c, s) + 1, "one too high"),
-        (exercises.position, lambda c, s: sum(c), "add the values"),
-        (exercises.position, lambda c, s: c, "one number"),
-        (exercises.position, lambda c, s: 10 * c[0] + c[1], "too"),
         (exercises.move_one, moved_in_place, "Change a copy"),
         (exercises.move_one, added, "replace it"),
         (exercises.move_one, as_batch, "batch with one image"),
@@ -99,6 +85,7 @@ def test_right(check, answer, verdict):
         (exercises.unused_latents, lambda mean: (mean.var(0) < 0.1).nonzero()[:, 0], "its root"),
         (exercises.unused_latents, lambda mean: torch.where(mean.std(0) < 0.1), "take entry 0"),
         (exercises.unused_latents, lambda mean: [1, 3], "missing"),
+        (exercises.unused_latents, lambda mean, limit=0.1: right_unused(mean), "for 0.1"),
         (exercises.unused_latents, lambda mean: 3, "list of numbers"),
     ],
 )
@@ -112,7 +99,6 @@ def test_wrong(check, answer, hint, verdict):
     ("check", "stub"),
     [
         (exercises.grid_size, ...),
-        (exercises.position, lambda classes, sizes: ...),
         (exercises.move_one, lambda decode, z, j, value: None),
         (exercises.unused_latents, lambda mean, limit=0.1: ...),
     ],

@@ -1,5 +1,7 @@
 """The checks of notebook 02: right answers are right, plausible wrong ones get their hint."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -55,7 +57,9 @@ def test_right(check, answer, verdict):
         (exercises.elbo_from_samples, lambda p, q: (q - p).mean(1), "sign"),
         (exercises.elbo_from_samples, lambda p, q: p.mean(1), "log q"),
         (exercises.elbo_from_samples, lambda p, q: (p - q).mean(), "one number for all"),
-        (exercises.elbo_from_samples, lambda p, q: (p - q).mean(0), "shape (7,)"),
+        (exercises.elbo_from_samples, lambda p, q: (p - q).mean(0), "each sample"),
+        (exercises.elbo_from_samples, lambda p, q: (p - q).sum(1), "their mean"),
+        (exercises.elbo_from_samples, lambda p, q: (p - q).mean(1) / math.log(2), "in bits"),
         (exercises.elbo_from_samples, lambda p, q: (p + q).mean(1), "values differ"),
         (exercises.elbo_from_samples, lambda p, q: (q.exp() * (p - q)).sum(1), "do not weigh by q"),
         (
@@ -67,6 +71,11 @@ def test_right(check, answer, verdict):
         (exercises.gaussian_kl, lambda m, v: -kl(m, v), "sign"),
         (exercises.gaussian_kl, lambda m, v: kl(m, 2 * v), "squared"),
         (exercises.gaussian_kl, lambda m, v: kl(m, v).sum(1), "do not add up"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v).mean(1), "do not average"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v) + (v.exp() ** 2 - v.exp()) / 2, "already"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v) + ((v / 2).exp() - v.exp()) / 2, "have s."),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v) + v / 4, "without a half"),
+        (exercises.gaussian_kl, lambda m, v: kl(m, v) + (m.abs() - m**2) / 2, "must be squared"),
         (exercises.gaussian_kl, lambda m, v: kl(m, v).T, "shape (3, 5)"),
         (exercises.gaussian_kl, lambda m, v: kl(m, v) + 0.5, "values differ"),
         (exercises.gaussian_kl, lambda m, v: kl(m, v) + v, "being sure must cost"),
@@ -84,18 +93,18 @@ def test_right(check, answer, verdict):
         (
             exercises.paper_beta,
             lambda w, p, j, a, b: w,
-            "latents (averaged), your beta is too large",
+            "latents (averaged), your beta is the weight itself",
         ),
         (
             exercises.paper_beta,
             lambda w, p, j, a, b: w / (p if a else 1) * (j if b else 1),
-            "averaged",
+            "the wrong way",
         ),
         (exercises.paper_beta, lambda w, p, j, a, b: w * p / j, "too"),
         (
             exercises.repaired_loss,
             lambda x, o, m, v: F.binary_cross_entropy_with_logits(o, x) + kl(m, v).sum(1).mean(),
-            "with a KL of 0, your loss is too small",
+            "a mean over the pixels",
         ),
         (
             exercises.repaired_loss,

@@ -44,11 +44,26 @@ def with_graph(distortion, kl, beta, budget, eta):
     return distortion + beta * rate, (beta + eta * (rate - budget)).clamp(min=0)
 
 
+def right_price(awake, budget, sigma2):
+    return float((awake.log().mean() - 2 * budget / len(awake)).exp()) / sigma2
+
+
+def by_bisection(awake, budget, sigma2):
+    """The beta at which the rates add up to the budget, by halving an interval."""
+    low, high = 1e-9, 1e9
+    for _ in range(200):
+        beta = math.sqrt(low * high)
+        rate = float(0.5 * (awake / (beta * sigma2)).log().sum())
+        low, high = (beta, high) if rate > budget else (low, beta)
+    return beta
+
+
 @pytest.mark.parametrize(
     ("check", "answer"),
     [
-        (exercises.price_by_hand, 2),
-        (exercises.price_by_hand, torch.tensor(2.0)),
+        (exercises.price_with_sleepers, right_price),
+        (exercises.price_with_sleepers, lambda *a: torch.tensor(right_price(*a))),
+        (exercises.price_with_sleepers, by_bisection),
         (exercises.water_filling, right_filling),
         (exercises.water_filling, lambda *inputs: list(right_filling(*inputs))),
         (exercises.spare_budget, "b"),
@@ -64,13 +79,28 @@ def test_right(check, answer, verdict):
 @pytest.mark.parametrize(
     ("check", "answer", "hint"),
     [
-        (exercises.price_by_hand, 1, "water level"),
-        (exercises.price_by_hand, 1.587, "three latents"),
-        (exercises.price_by_hand, 0.794, "below it"),
-        (exercises.price_by_hand, 0.5, "one over"),
-        (exercises.price_by_hand, 4, "HALF"),
-        (exercises.price_by_hand, 3, "too large"),
-        (exercises.price_by_hand, "two", "one number"),
+        (exercises.price_with_sleepers, lambda v, d, s: s * right_price(v, d, s), "water level"),
+        (
+            exercises.price_with_sleepers,
+            lambda v, d, s: s**2 * right_price(v, d, s),
+            "not the level",
+        ),
+        (exercises.price_with_sleepers, lambda *a: 1 / right_price(*a), "one over"),
+        (exercises.price_with_sleepers, lambda v, d, s: right_price(v, d / 2, s), "HALF"),
+        (exercises.price_with_sleepers, lambda v, d, s: right_price(v, d * len(v), s), "share it"),
+        (
+            exercises.price_with_sleepers,
+            lambda v, d, s: float(v.prod()) * math.exp(-2 * d) / s,
+            "k-th root",
+        ),
+        (
+            exercises.price_with_sleepers,
+            lambda v, d, s: float(v.mean()) * math.exp(-2 * d / len(v)) / s,
+            "geometric",
+        ),
+        (exercises.price_with_sleepers, lambda v, d, s: right_price(v, d * math.log(2), s), "bits"),
+        (exercises.price_with_sleepers, lambda *a: 1.01 * right_price(*a), "too large"),
+        (exercises.price_with_sleepers, lambda *a: "two", "one number"),
         (exercises.water_filling, lambda v, b, s: v.clamp(max=b * s), "two things"),
         (
             exercises.water_filling,
@@ -101,7 +131,7 @@ def test_right(check, answer, verdict):
         (
             exercises.water_filling,
             lambda v, b, s: filling(v, b, s, rates=right_filling(v, b, s)[1] / math.log(2)),
-            "values differ",
+            "in bits",
         ),
         (exercises.spare_budget, "a", "beta = 1"),
         (exercises.spare_budget, "c", "price"),
@@ -140,7 +170,7 @@ def test_wrong(check, answer, hint, verdict):
 @pytest.mark.parametrize(
     ("check", "stub"),
     [
-        (exercises.price_by_hand, ...),
+        (exercises.price_with_sleepers, lambda awake, budget, sigma2: ...),
         (exercises.water_filling, lambda variances, beta, sigma2: ...),
         (exercises.spare_budget, ...),
         (exercises.constrained_step, lambda distortion, kl, beta, budget, eta: ...),

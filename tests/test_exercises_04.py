@@ -41,6 +41,7 @@ def as_found(batch_size, dataset_size):
     weights = torch.full((batch_size, batch_size), 1 / others)
     weights.view(-1)[:: others + 1] = 1 / dataset_size
     weights.view(-1)[1 :: others + 1] = (dataset_size - others) / (dataset_size * others)
+    weights[others - 1, 0] = (dataset_size - others) / (dataset_size * others)
     return weights.log()
 
 
@@ -64,18 +65,51 @@ def special_in_front(batch_size, dataset_size):
     return estimators.stratified_log_weights(batch_size, dataset_size).T.contiguous()
 
 
+def all_others_alike(batch_size, dataset_size):
+    """The simplest right answer: 1/N for the own image, the rest in equal parts."""
+    rest = (1 - 1 / dataset_size) / (batch_size - 1)
+    return torch.full((batch_size, batch_size), rest).fill_diagonal_(1 / dataset_size).log()
+
+
+def sums_mended(batch_size, dataset_size):
+    """The published code less the line that spoils a sum: the mistake itself is still there."""
+    weights = as_found(batch_size, dataset_size)
+    if batch_size > 2:
+        weights[batch_size - 2, 0] = -math.log(dataset_size)
+    return weights
+
+
 def uniform(batch_size, dataset_size):
     return torch.full((batch_size, batch_size), -math.log(batch_size))
 
 
-def right_range(printed, latents, dataset_size, batch_size):
-    low = printed - latents * math.log(dataset_size) + math.log(batch_size)
-    return max(0, low), printed - (latents - 1) * math.log(dataset_size)
+def right_price(a, b, angle):
+    cos2, sin2 = math.cos(angle) ** 2, math.sin(angle) ** 2
+    return 0.5 * (1 + (a - b) ** 2 * sin2 * cos2 / (a * b)).log()
 
 
-def below_zero(printed, latents, dataset_size, batch_size):
-    low = printed - latents * math.log(dataset_size) + math.log(batch_size)
-    return low, printed - (latents - 1) * math.log(dataset_size)
+def by_matrices(a, b, angle):
+    """The price by the determinants, one pair of precisions after the other."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = torch.tensor([[cos, -sin], [sin, cos]]).double()
+    prices = []
+    for pair in zip(a, b, strict=True):
+        precision = turn @ torch.stack(pair).diag() @ turn.T
+        prices.append(0.5 * (precision.diagonal().log().sum() - torch.logdet(precision)))
+    return torch.stack(prices)
+
+
+def as_a_kl(a, b, angle):
+    """The price by torch's own KL, from the best diagonal Gaussian to the turned one."""
+    cos, sin = torch.tensor(angle).double().cos(), torch.tensor(angle).double().sin()
+    turn = torch.stack((torch.stack((cos, -sin)), torch.stack((sin, cos))))
+    precision = turn @ torch.diag_embed(torch.stack((a, b), 1)) @ turn.T
+    best = torch.diag_embed(1 / precision.diagonal(dim1=1, dim2=2))
+    zero = torch.zeros(len(a), 2).double()
+    return torch.distributions.kl_divergence(
+        torch.distributions.MultivariateNormal(zero, best),
+        torch.distributions.MultivariateNormal(zero, precision_matrix=precision),
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,13 +121,31 @@ def below_zero(printed, latents, dataset_size, batch_size):
         (exercises.joint_and_product, lambda d, w: list(right_joint_and_product(d, w))),
         (exercises.repaired_weights, repaired),
         (exercises.repaired_weights, special_in_front),
+        (exercises.repaired_weights, all_others_alike),
         (exercises.repaired_weights, estimators.stratified_log_weights),
-        (exercises.true_total_correlation, right_range),
-        (exercises.true_total_correlation, lambda *a: torch.tensor(right_range(*a)).double()),
+        (exercises.price_of_a_turn, right_price),
+        (exercises.price_of_a_turn, by_matrices),
+        (exercises.price_of_a_turn, as_a_kl),
     ],
 )
 def test_right(check, answer, verdict):
     assert verdict(check, answer) == "Right.\n"
+
+
+@pytest.mark.parametrize("weights", [estimators.stratified_log_weights, all_others_alike])
+def test_weights_that_the_judge_accepts_are_unbiased(weights):
+    generator = torch.Generator().manual_seed(3)
+    density = torch.rand(9, generator=generator).double()  # q(z|x_n) of nine images, for one z
+    ratios = []
+    for own in range(9):
+        for _ in range(2000):
+            others = torch.randperm(8, generator=generator)[:3]
+            batch = torch.cat((torch.tensor([own]), others + (others >= own)))
+            estimate = (density[batch] * weights(4, 9).double().exp()[0]).sum()
+            ratios.append(density[own] * estimate)  # z falls near `own` by its density
+    ratios = torch.stack(ratios)
+    exact = density.mean() * density.mean()
+    assert abs(ratios.mean() - exact) < 4 * ratios.std() / len(ratios) ** 0.5
 
 
 @pytest.mark.parametrize(
@@ -147,9 +199,10 @@ def test_right(check, answer, verdict):
             lambda d, w: tuple(x.mean() for x in right_joint_and_product(d, w)),
             "shape",
         ),
-        (exercises.repaired_weights, as_found, "wrong place"),
+        (exercises.repaired_weights, as_found, "row 4 sums to 1.1500"),
+        (exercises.repaired_weights, sums_mended, "in row 2 the own image counts 0.2000"),
         (exercises.repaired_weights, half_repaired, "row 5 sums to"),
-        (exercises.repaired_weights, uniform, "wrong weight"),
+        (exercises.repaired_weights, uniform, "the own image counts"),
         (exercises.repaired_weights, estimators.weighted_log_weights, "row 0 sums to 0.025"),
         (
             exercises.repaired_weights,
@@ -157,15 +210,21 @@ def test_right(check, answer, verdict):
             "return their logs",
         ),
         (exercises.repaired_weights, estimators.exact_log_weights, "shape"),
-        (exercises.true_total_correlation, below_zero, "negative"),
-        (exercises.true_total_correlation, lambda *a: right_range(*a)[::-1], "above your high"),
-        (exercises.true_total_correlation, lambda *a: a[0], "two numbers"),
-        (exercises.true_total_correlation, lambda *a: (0.0, 1.0), "your low is too small"),
-        (exercises.true_total_correlation, lambda *a: (right_range(*a)[0], a[0]), "too large"),
+        (exercises.price_of_a_turn, lambda *a: -right_price(*a), "sign"),
+        (exercises.price_of_a_turn, lambda *a: 2 * right_price(*a), "a half"),
+        (exercises.price_of_a_turn, lambda *a: right_price(*a) / math.log(2), "nats"),
         (
-            exercises.true_total_correlation,
-            lambda p, j, n, b: (p + (j - 1) * math.log(n), p + j * math.log(n) - math.log(b)),
-            "take the constants away",
+            exercises.price_of_a_turn,
+            lambda a, b, t: right_price(a, b, t * math.pi / 180),
+            "radians",
+        ),
+        (exercises.price_of_a_turn, lambda a, b, t: right_price(a**2, b**2, t), "not 1/s"),
+        (exercises.price_of_a_turn, lambda a, b, t: right_price(a, b, t) + 0.1, "values differ"),
+        (exercises.price_of_a_turn, lambda *a: right_price(*a).mean(), "not their mean"),
+        (
+            exercises.price_of_a_turn,
+            lambda a, b, t: right_price(a, b, t) + 0.5 * (a * b).log(),
+            "determinant",
         ),
     ],
 )
@@ -181,7 +240,7 @@ def test_wrong(check, answer, hint, verdict):
         (exercises.table_total_correlation, lambda table: ...),
         (exercises.joint_and_product, lambda log_density, log_weights: None),
         (exercises.repaired_weights, lambda batch_size, dataset_size: ...),
-        (exercises.true_total_correlation, lambda printed, latents, dataset_size, batch: ...),
+        (exercises.price_of_a_turn, lambda a, b, angle: ...),
     ],
 )
 def test_stub_is_not_answered(check, stub, verdict):

@@ -1,5 +1,6 @@
 """Pictures: `traverse`, and figures with the parts that they promise."""
 
+import io
 import math
 
 import IPython.display
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from PIL import Image
 
 from dvae_helpers import figures
 from dvae_helpers.figures import traverse
@@ -288,3 +290,19 @@ def test_a_matrix_shows_every_number_and_stays_legible_on_dark_cells():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["p", "q", "r"]
     figures.matrix(axes, torch.zeros(2, 3), ["a", "b"], ["p", "q", "r"])  # nothing to divide by
     plt.close(figure)
+
+
+@pytest.mark.parametrize(("channels", "least", "most"), [(3, 1000, math.inf), (1, 2, 256)])
+def test_images_in_colour_keep_their_colours_and_others_take_few(
+    channels, least, most, monkeypatch
+):
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, **more: shown.append(data))
+    shades = torch.rand(2, channels, 64, 64, generator=torch.Generator().manual_seed(8))
+    figures.show(figures.image_grid(shades, columns=2), "Two images of random shades, side by side")
+    with Image.open(io.BytesIO(shown[0]["image/png"])) as picture:
+        assert (
+            least
+            <= len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0))
+            <= most
+        )

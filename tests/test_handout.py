@@ -29,10 +29,15 @@ def tags(cell):
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
-def test_only_solutions_and_outputs_are_gone(path, folder):
+def test_only_solutions_notes_of_the_instructor_and_outputs_are_gone(path, folder):
     master, copy = (nbformat.read(one, as_version=4) for one in (path, folder / path.name))
     nbformat.validate(copy)
-    kept = [cell for cell in master.cells if "solution" not in tags(cell)]
+    assert "For the instructor" not in "".join(cell.source for cell in copy.cells)
+    kept = [
+        cell
+        for cell in master.cells
+        if "solution" not in tags(cell) and "For the instructor" not in cell.source
+    ]
     assert len(kept) < len(master.cells)
     assert [(cell.id, cell.cell_type, tags(cell)) for cell in copy.cells] == [
         (cell.id, cell.cell_type, tags(cell)) for cell in kept

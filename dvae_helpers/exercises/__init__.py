@@ -13,7 +13,7 @@ from .adversarial_relatives import (
     unequal_classes,
     which_side,
 )
-from .beta_vae_lagrangian import constrained_step, price_by_hand, spare_budget, water_filling
+from .beta_vae_lagrangian import constrained_step, price_with_sleepers, spare_budget, water_filling
 from .comparing_models import (
     paired_interval,
     rank_agreement,
@@ -30,12 +30,12 @@ from .new_combinations import (
     set_latents,
     unseen_pairs,
 )
-from .start_here import grid_size, move_one, position, unused_latents
+from .start_here import grid_size, move_one, unused_latents
 from .total_correlation import (
     joint_and_product,
+    price_of_a_turn,
     repaired_weights,
     table_total_correlation,
-    true_total_correlation,
 )
 from .vae_and_elbo import elbo_from_samples, gaussian_kl, paper_beta, repaired_loss, reparameterise
 from .what_is_disentanglement import centre, shares_of_mixture, small_black_apples, training_images

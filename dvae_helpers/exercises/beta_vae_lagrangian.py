@@ -1,5 +1,6 @@
 """The checks of notebook 03."""
 
+import math
 from typing import Any
 
 import torch
@@ -19,20 +20,45 @@ from .checking import (
 
 
 @check
-def price_by_hand(answer: Any) -> None:
-    """Variances 8, 2, 0.5; sigma^2 = 0.5; a budget of ln 4 nats. The multiplier is 2."""
-    value = number_of(answer)
-    all_alive = (8 * 2 * 0.5 / 16) ** (1 / 3)
-    for mistake, hint in (
-        (1.0, "that is the water level. What does beta have to do with it?"),
-        (all_alive, "that is a water level, and one variance lies below it."),
-        (2 * all_alive, "you let three latents speak. Does one of them lie under water?"),
-        (0.5, "that would be beta one over. The level is beta times sigma squared."),
-        (4.0, "did you forget that a latent costs HALF the logarithm?"),
+def price_with_sleepers(answer: Any) -> None:
+    """price_with_sleepers(awake, budget, sigma2) -> beta, if these directions share the budget."""
+    for awake, budget, sigma2 in (
+        ([4.0, 2.0, 1.0, 0.5], 3.0, 0.1),
+        ([2.0, 1.0, 0.5, 0.25], 3.0, 0.1),
+        ([3.0, 7.0], 1.2, 0.5),
+        ([0.9], 0.4, 2.0),
     ):
-        if abs(value - mistake) < 0.01:  # a student writes two or three digits
-            raise Wrong(hint)
-    compare_number(value, 2.0, 1e-3, "your beta")
+        variances = torch.tensor(awake, dtype=torch.float64)
+        count, logs = len(awake), variances.log()
+        level = float((logs.mean() - 2 * budget / count).exp())
+        result = number_of(call(answer, variances.clone(), budget, sigma2))
+        half = "a latent costs HALF the logarithm: where did the half go?"
+        refuse(
+            result,
+            level / sigma2,
+            (level, "that is the water level. What does beta have to do with it?"),
+            (level * sigma2, "the level is beta times sigma^2, so beta is not the level times it."),
+            (sigma2 / level, "that would be one over beta."),
+            ((logs.mean() - budget / count).exp() / sigma2, half),
+            (
+                (logs.mean() - 2 * budget).exp() / sigma2,
+                "that is the level if each latent had the whole budget. They share it.",
+            ),
+            (
+                (logs.sum() - 2 * budget).exp() / sigma2,
+                "take the k-th root: k latents have the same level.",
+            ),
+            (
+                variances.mean() * math.exp(-2 * budget / count) / sigma2,
+                "the logs add up, so the mean of the variances is a geometric one.",
+            ),
+            (
+                (logs.mean() - 2 * budget * math.log(2) / count).exp() / sigma2,
+                "you take the budget for bits. It is in nats: exp, not a power of 2.",
+            ),
+        )
+        what = f"for awake variances {awake}, budget {budget:g} and sigma^2 {sigma2:g}, your beta"
+        compare_number(result, level / sigma2, 1e-5 * level / sigma2, what)
 
 
 @check
@@ -62,6 +88,8 @@ def water_filling(answer: Any) -> None:
             right_rates,
             (0.5 * logs, "a rate below 0? A latent under water pays nothing."),
             (2 * right_rates, "your rates are twice too large."),
+            (right_rates / math.log(2), "that is in bits. This course counts in nats."),
+            (right_rates.mean(), "one rate for each direction, not their mean."),
             (right_rates.sum(), "one rate for each direction, not their sum."),
         )
         compare(rates, right_rates, "your rates")

@@ -34,40 +34,6 @@ def grid_size(answer: Any) -> None:
 
 
 @check
-def position(answer: Any) -> None:
-    """position(classes, sizes) -> int: the number of a combination; the last factor is fastest."""
-    generator = torch.Generator().manual_seed(4)
-    for sizes in ([2, 3], [3, 5, 2], [4, 2, 3, 6, 5]):
-        for _ in range(5):
-            classes = [int(torch.randint(size, (), generator=generator)) for size in sizes]
-            classes[0], classes[-1] = sizes[0] - 1, min(1, sizes[-1] - 1)
-            value = number_of(call(answer, list(classes), list(sizes)))
-            right = _row_major(classes, sizes)
-            example = f"for classes {classes} and sizes {sizes}"
-            refuse(
-                value,
-                right,
-                (
-                    _row_major(classes[::-1], sizes[::-1]),
-                    f"{example}, your first factor changes fastest; it must be the last.",
-                ),
-                (right + 1, f"{example}, you are one too high: the first image has number 0."),
-                (
-                    sum(classes),
-                    f"{example}, you add the values; a step of an early factor jumps far.",
-                ),
-            )
-            compare_number(value, right, 0, f"{example}, your number")
-
-
-def _row_major(classes: list[int], sizes: list[int]) -> int:
-    number = 0
-    for value, size in zip(classes, sizes, strict=True):
-        number = number * size + value
-    return number
-
-
-@check
 def move_one(answer: Any) -> None:
     """move_one(decode, z, j, value): the image (C, H, W) of code z (J,) with z_j set to value."""
     generator = torch.Generator().manual_seed(5)
@@ -109,10 +75,20 @@ def unused_latents(answer: Any) -> None:
     spread = torch.tensor([1.0, 0.02, 0.6, 0.04, 0.3, 1.4, 0.01])
     centre = torch.tensor([0.0, 1.5, -2.0, 0.3, 0.0, 1.0, -0.7])
     mean = torch.randn(60, len(spread), generator=generator) * spread + centre
-    right = {1, 3, 6}
-    chosen = _latents(without_tuple(call(answer, mean)))
+    _names_the_unused(without_tuple(call(answer, mean)), mean, 0.1)
+    for limit in (0.03, 0.5):
+        _names_the_unused(without_tuple(call(answer, mean, limit)), mean, limit)
+
+
+def _names_the_unused(result: Any, mean: Tensor, limit: float) -> None:
+    """The latents of one answer are those whose spread is below the limit."""
+    right = set((mean.std(0) < limit).nonzero().flatten().tolist())
+    chosen = _latents(result)
+    at = "" if limit == 0.1 else f"with limit = {limit:g}, "
+    if at and chosen == set((mean.std(0) < 0.1).nonzero().flatten().tolist()):
+        raise Wrong(f"{at}your list is the one for 0.1: use the limit that is given.")
     if not chosen:
-        raise Wrong("your list is empty. Is the spread taken over the images, axis 0?")
+        raise Wrong(f"{at}your list is empty. Is the spread taken over the images, axis 0?")
     if any(not 0 <= j < mean.shape[1] for j in chosen):
         raise Wrong(
             f"you name latent {max(chosen)}, but mean has shape {tuple(mean.shape)}: latents are "
@@ -124,16 +100,16 @@ def unused_latents(answer: Any) -> None:
         "look at how much it spreads."
     )
     for others, hint in (
-        (mean.std(0) >= 0.1, "these are the used ones."),
-        (mean.var(0) < 0.1, "you compare the variance with the limit; compare its root."),
-        (average < 0.1, by_average),
-        (average.abs() < 0.1, by_average),
+        (mean.std(0) >= limit, "these are the used ones."),
+        (mean.var(0) < limit, "you compare the variance with the limit; compare its root."),
+        (average < limit, by_average),
+        (average.abs() < limit, by_average),
     ):
-        if chosen == set(others.nonzero().flatten().tolist()):
-            raise Wrong(hint)
+        if chosen == set(others.nonzero().flatten().tolist()) != right:
+            raise Wrong(f"{at}{hint}")
     if chosen != right:
         extra, missing = len(chosen - right), len(right - chosen)
-        raise Wrong(f"your list has {extra} that are used, and {missing} unused are missing.")
+        raise Wrong(f"{at}your list has {extra} that are used, and {missing} unused are missing.")
 
 
 def _latents(result: Any) -> set[int]:

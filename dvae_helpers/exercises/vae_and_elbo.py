@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from .. import estimators
-from .checking import Wrong, call, check, compare, compare_number, refuse
+from .checking import Wrong, call, check, compare, compare_number, number_of, refuse
 
 
 @check
@@ -27,6 +27,9 @@ def elbo_from_samples(answer: Any) -> None:
         (-right, "the sign is turned: the ELBO is a bound of log p(x)."),
         (log_joint.mean(1), "where is log q? An encoder that is too sure must pay."),
         (ratios.mean(), "that is one number for all images."),
+        (ratios.mean(0), "that is one number for each sample: average over the samples, axis 1."),
+        (ratios.sum(1), "that is the sum over the samples; an expectation is their mean."),
+        (right / math.log(2), "that is in bits. This course counts in nats."),
         ((log_q.exp() * ratios).sum(1), weighed),
         ((log_q.softmax(1) * ratios).sum(1), weighed),
     )
@@ -46,6 +49,20 @@ def gaussian_kl(answer: Any) -> None:
         (-right, "the sign is turned: a KL is never negative."),
         (estimators.gaussian_kl(mean, 2 * log_var), "log_var is the log of s squared, not of s."),
         (right.sum(1), "do not add up yet: one number for each latent."),
+        (right.mean(1), "do not average: one number for each latent."),
+        (
+            0.5 * (mean**2 + (2 * log_var).exp() - 1 - log_var),
+            "exp(log_var) is s squared already: do not square it again.",
+        ),
+        (
+            0.5 * (mean**2 + (0.5 * log_var).exp() - 1 - log_var),
+            "the formula has s squared where you have s.",
+        ),
+        (
+            0.5 * (mean**2 + log_var.exp() - 1 - 0.5 * log_var),
+            "log_var is the log of s squared: it stands there as it is, without a half.",
+        ),
+        (0.5 * (mean.abs() + log_var.exp() - 1 - log_var), "the mean must be squared."),
         (right + log_var, "look at the sign of log s^2: being sure must cost."),
     )
     compare(result, right, "your KL")
@@ -91,6 +108,20 @@ def paper_beta(answer: Any) -> None:
                 f"for weight {weight:g}, {pixels} pixels ({over_pixels}) and {latents} latents "
                 f"({over_latents}), your beta"
             )
+            turned = weight / (pixels if mean_pixels else 1) * (latents if mean_latents else 1)
+            refuse(
+                number_of(result),
+                right,
+                (
+                    turned,
+                    f"{what} goes the wrong way. A distortion that was made smaller leaves the KL "
+                    "more weight, not less.",
+                ),
+                (
+                    weight,
+                    f"{what} is the weight itself: what did the averages do to the two parts?",
+                ),
+            )
             compare_number(result, right, 1e-6 * right, what)
 
 
@@ -106,6 +137,12 @@ def repaired_loss(answer: Any) -> None:
     rate = estimators.gaussian_kl(mean, log_var).sum(1).mean()
 
     result = call(answer, images, logits, zeros, zeros)
+    refuse(
+        number_of(result),
+        float(distortion),
+        (5 * distortion, "your distortion is a sum over the images; take their mean."),
+        (distortion / 48, "your distortion is a mean over the pixels; take their sum."),
+    )
     compare_number(result, float(distortion), 1e-3, "with a KL of 0, your loss")
     result = call(answer, images, logits, mean, zeros)
     only_mean = float(distortion + 0.5 * mean.square().sum(1).mean())
