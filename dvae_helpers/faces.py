@@ -60,10 +60,10 @@ _YAW = math.radians(8)  # from one pose to the next
 
 _HAIR = torch.tensor(
     [
-        [0.17, 0.15, 0.17],
-        [0.43, 0.26, 0.15],
-        [0.83, 0.62, 0.30],
-        [0.76, 0.76, 0.80],
+        [0.20, 0.18, 0.19],
+        [0.43, 0.27, 0.16],
+        [0.84, 0.66, 0.31],
+        [0.68, 0.68, 0.72],
     ]
 )
 _SKIN = torch.tensor(
@@ -354,12 +354,12 @@ def _beard(picture: Tensor, yaw: float, age: int, shape: int, beard: int) -> Non
     face = _face(u, v, yaw, age, shape)
     x, narrow = _turned(yaw, 0, 11.5 + 0.3 * _WIDE[shape])
     at = _MOUTH_AT[age] + _LONGER[shape] / 2
-    tone = 0.80 + 0.10 * (2.2 * (u - x)).sin()
+    tone = 0.78 + 0.24 * (2.2 * (u - x)).sin()
     if beard == 2:
         free = _oval(u, v, (x, at + 0.4), (9.6 * narrow, 4.9), 2.6)
         edge = v - at + 2.0 + 5.0 * ((u - x).abs() / 14 - 0.4)
         _over(picture, _both(face - 0.6, -free, -edge), hair=tone)
-    upper = _arc(u, v, (x, at - 4.4), 7.4 * narrow, 1.8, 2.8)
+    upper = _arc(u, v, (x, at - 4.6), 6.2 * narrow, 1.2, 3.6)
     _over(picture, _both(upper, face), hair=tone)
 
 
@@ -368,9 +368,9 @@ def _mouth(smile: int, age: int, shape: int, yaw: float) -> Tensor:
     u, v = _samples(*_MOUTH)
     face = _face(u, v, yaw, age, shape)
     x, narrow = _turned(yaw, 0, 11.5 + 0.3 * _WIDE[shape])
-    half = (6.4, 6.4, 6.9, 7.5, 8.0)[smile] * narrow
-    bend = (3.6, 1.0, -1.6, -3.2, -3.4)[smile]
-    drop = (0.0, 0.0, 0.0, 3.4, 6.4)[smile]  # how far the mouth is open
+    half = (6.6, 6.6, 7.0, 7.6, 8.2)[smile] * narrow
+    bend = (4.2, 1.2, -1.8, -3.6, -3.8)[smile]
+    drop = (0.0, 0.0, 0.0, 3.6, 7.0)[smile]  # how far the mouth is open
     at = _MOUTH_AT[age] + _LONGER[shape] / 2 - 0.5 * bend - 0.4 * drop
     picture = torch.zeros(5, *(v + u).shape)
 
@@ -387,7 +387,7 @@ def _mouth(smile: int, age: int, shape: int, yaw: float) -> Tensor:
         paint(hole, 0, _THROAT)
         paint(_both(hole, lower - 1.7 - v), 0, _TONGUE)
         paint(_both(hole, v - upper - 0.42 * drop - 0.3), 0, _WHITE)
-    paint(_arc(u, v, (x, at), half, bend, 1.6), 0, _LIP)
+    paint(_arc(u, v, (x, at), half, bend, 1.9), 0, _LIP)
     if smile >= 3:
         for s in (-1, 1):
             paint(
