@@ -1,6 +1,6 @@
 """Trains the models of the faces, from coarse to fine: on 16x16 pixels, then 32x32, then 64x64.
 
-    python -m dvae_helpers.studies.faces FOLDER --seeds 0 1
+    python -m dvae_helpers.studies faces --seeds 2
 
 A step on 16x16 pixels takes a quarter of the time of one on 64x64, and in a coarse image the
 neighbouring poses overlap. Each stage starts from the model of the last one with one more layer
@@ -8,13 +8,12 @@ at the outside (`grow`): Karras et al. (2018) grow their networks in this way. T
 of a pixel doubles with the side of the image, since a coarse pixel is the mean of four fine ones:
 so the same change of a drawing is worth the same number of nats in each stage.
 
-FOLDER holds one checkpoint for each seed and stage. A stage that is finished is not trained
-again, one that was stopped goes on, and one with more `--steps` than before is trained further
+Its folder holds one checkpoint for each seed and stage. A stage that is finished is not trained
+again, one that was stopped goes on, and one with fewer steps than `STEPS` is trained further
 (the stages after it then belong to the shorter one: delete their checkpoints).
 The models of the last stage go to `data/zoo`.
 """
 
-import argparse
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,14 +127,14 @@ def train(
     batch_size: int = 64,
     precision: str = "auto",
     progress: bool = True,
-) -> tuple[VAE, float] | None:
-    """One model through all stages, and the seconds of its training.
+) -> tuple[VAE, float, list[int]] | None:
+    """One model through all stages, the seconds of its training and the steps of each stage.
 
     steps: of each stage; the last one sees the images as they are, the others each half the side.
     sigma: the standard deviation of a pixel in the last stage.
     Gives None if it was stopped: the same call goes on from there.
     """
-    folder, seconds, model = Path(folder), 0.0, None
+    folder, seconds, done, model = Path(folder), 0.0, [], None
     folder.mkdir(parents=True, exist_ok=True)
     for stage, wanted in enumerate(steps):
         halvings = len(steps) - 1 - stage
@@ -158,9 +157,10 @@ def train(
             progress=progress,
         )
         seconds += history.seconds
+        done.append(int(history.records[-1]["step"]))  # more than wanted, if it was once longer
         if history.interrupted:
             return None
-    return model, seconds
+    return model, seconds, done
 
 
 def measure(model: VAE, data: ImageSet) -> dict[str, object]:
@@ -185,36 +185,27 @@ def _short(values: Tensor) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser("python -m dvae_helpers.studies.faces", description=__doc__)
-    add = parser.add_argument
-    add("folder", type=Path, help="of the checkpoints")
-    add("--seeds", type=int, nargs="+", default=[0, 1])
-    add("--steps", type=int, nargs=3, default=STEPS, help="at 16x16, 32x32 and 64x64 pixels")
-    add("--beta", type=float, default=BETA)
-    add("--sigma", type=float, default=SIGMA)
-    given = parser.parse_args(arguments)
+def ship(folder: Path, seeds: int, steps: Sequence[int] = STEPS, beta: float = BETA) -> None:
+    """Trains what is missing and writes a model for each seed to the zoo, with what is measured.
+
+    Raises ValueError if it was stopped.
+    """
     data = datasets.load("faces")
-    for seed in given.seeds:
-        trained = train(given.folder, seed, data, given.steps, given.beta, given.sigma)
+    for seed in range(seeds):
+        trained = train(folder, seed, data, steps, beta)
         if trained is None:
-            raise SystemExit("Stopped. The same command goes on from here.")
-        model, seconds = trained
+            raise ValueError("Stopped. The same command goes on from there.")
+        model, seconds, done = trained
         about = {
-            "command": "python -m dvae_helpers.studies.faces FOLDER",
+            "command": f"python -m dvae_helpers.studies faces --seeds {seed + 1}",
             "data": "faces",
             "objective": "beta_tcvae",
-            "beta": given.beta,
+            "beta": beta,
             "seed": seed,
-            "steps": list(given.steps),
+            "steps": done,
             "batch_size": 64,
             "seconds": round(seconds),
-            "device": "cpu, one thread",
+            "device": "one thread of a busy CPU, bfloat16 where the processor has it",
         } | measure(model, data)
-        path = zoo.save(model, f"faces_beta_tcvae_{given.beta:g}_seed{seed}", about)
+        path = zoo.save(model, f"faces_beta_tcvae_{beta:g}_seed{seed}", about)
         print(f"{path}: {about}")
-
-
-if __name__ == "__main__":
-    main()
