@@ -107,7 +107,7 @@ def render(classes: Tensor | Sequence) -> Tensor:
 
 
 def describe(classes: Tensor | Sequence) -> list[str]:
-    """In words: "old adult, long blond hair, skin tone 2 of 4, oval face, moustache, sad, turned left".
+    """In words: "adult, long blond hair, skin tone 2 of 4, oval face, moustache, sad, turned left".
 
     (B, 8) -> B strings. Raises ValueError as `render` does.
     """

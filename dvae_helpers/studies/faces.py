@@ -28,7 +28,7 @@ from ..models import VAE, posteriors
 from ..objectives import beta_tcvae
 from ..training import fit
 
-STEPS = (6000, 5000, 3000)  # of 16x16, 32x32 and 64x64 pixels
+STEPS = (6000, 2000, 1900)  # of 16x16, 32x32 and 64x64 pixels
 SIGMA = 0.2  # of a pixel of 64x64
 BETA = 20.0
 
