@@ -155,7 +155,7 @@ def load(name: str, device: str | torch.device = "cpu", path: str | Path | None 
         "small_ellipses": 768 grey ellipses of 16x16 pixels (scale, x, y): a model takes 20 s;
         "sprites": all 737,280 dSprites, drawn here in a few seconds, no download (377 MB);
         "fruits": 30,720 fruits in colour, drawn here in a second, no download (377 MB);
-        "faces": 30,000 cartoon faces, drawn here in a few seconds, no download (369 MB);
+        "faces": 32,400 cartoon faces, drawn here in a few seconds, no download (398 MB);
         "small_fruits": 1,080 fruits of 24x24 pixels (kind, colour, size, x, y), one shade;
         "dsprites": the published file. It is read from `path`; without a path it is fetched
         once into the data folder. Any file with the same keys works, a sample of it too.

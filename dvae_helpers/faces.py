@@ -1,8 +1,13 @@
-"""Cartoon faces, drawn from seven factors: hair length and colour, age, skin, shape, smile, pose.
+"""Cartoon faces, drawn from eight factors.
+
+Hair length and colour, age, skin tone, face shape, facial hair, smile and pose.
 
 The factors are those of a drawing. None of them is a person's gender, origin or health: a drawing
-with long hair is a drawing with long hair. On the grid every combination is equally frequent, so
-that children with grey hair are as common as old people with it.
+with long hair is a drawing with long hair, and one with a beard is one with a beard. On the grid
+every combination is equally frequent: children with grey hair are as common as old people with
+it, and a full beard as common below long hair as below short.
+
+The values of a factor are in an order, in steps that are as even as the drawing allows.
 
 A face is a stack of flat layers. A layer is a part of the hair's colour, a part of the skin's
 colour, or a colour of its own, so one stack serves all colours. The mouth is drawn apart from the
@@ -22,41 +27,51 @@ from tqdm.auto import tqdm
 from .factors import FactorSpace
 
 SIZE = 64
-LENGTHS = ("cropped", "short", "chin-long", "long")
-COLOURS = ("black", "brown", "red", "blond", "grey")
-AGES = ("child", "young adult", "middle-aged adult", "old adult")
-SHAPES = ("round", "oval", "square")
+LENGTHS = ("short", "chin-long", "long")
+COLOURS = ("black", "brown", "blond", "grey")
+AGES = ("child", "adult", "old adult")
+SHAPES = ("oval", "square", "round")  # from narrow to wide
+BEARDS = ("no facial hair", "moustache", "full beard")
 SMILES = ("sad", "serious", "friendly", "smiling", "laughing")
 POSES = ("far left", "left", "to the front", "right", "far right")  # as the viewer sees it
 FACTORS = FactorSpace(
-    ("hair length", "hair colour", "age", "skin tone", "face shape", "smile", "pose"),
-    (4, 5, 4, 5, 3, 5, 5),
-    # Skin tones run from light to dark; colours of hair and shapes of a face are in no order.
-    ("ordered", "nominal", "ordered", "ordered", "nominal", "ordered", "ordered"),
+    (
+        "hair length",
+        "hair colour",
+        "age",
+        "skin tone",
+        "face shape",
+        "facial hair",
+        "smile",
+        "pose",
+    ),
+    (3, 4, 3, 4, 3, 3, 5, 5),
+    # Skin tones run from light to dark, facial hair from none to much; colours of hair and shapes
+    # of a face are in no order.
+    ("ordered", "nominal", "ordered", "ordered", "nominal", "ordered", "ordered", "ordered"),
 )
 
 _FINE = 2  # samples along each side of a pixel; edges are also smooth within a sample
-_MIDDLE = (32.0, 31.0)  # where the middle of the head is, in pixels
-_INNER = (slice(18, 48), slice(11, 53))  # rows and columns of the other features
-_MOUTH = (slice(34, 54), slice(12, 52))  # rows and columns that a mouth can touch
-_YAW = math.radians(11.5)  # from one pose to the next
+_MIDDLE = (32.0, 28.5)  # where the middle of the head is, in pixels
+_UNIT = 1.2  # pixels; the sizes below are in this unit
+_INNER = (slice(14, 58), slice(6, 58))  # rows and columns of the face and its features
+_MOUTH = (slice(32, 54), slice(8, 56))  # rows and columns that a mouth can touch
+_YAW = math.radians(8)  # from one pose to the next
 
 _HAIR = torch.tensor(
     [
-        [0.15, 0.13, 0.16],
-        [0.44, 0.24, 0.12],
-        [0.83, 0.36, 0.13],
-        [0.96, 0.79, 0.36],
-        [0.70, 0.70, 0.74],
+        [0.20, 0.18, 0.19],
+        [0.43, 0.27, 0.16],
+        [0.84, 0.66, 0.31],
+        [0.68, 0.68, 0.72],
     ]
 )
 _SKIN = torch.tensor(
     [
         [1.00, 0.87, 0.77],
-        [0.94, 0.75, 0.58],
-        [0.80, 0.58, 0.40],
-        [0.59, 0.39, 0.26],
-        [0.43, 0.28, 0.20],
+        [0.88, 0.68, 0.52],
+        [0.68, 0.47, 0.33],
+        [0.46, 0.30, 0.22],
     ]
 )
 _WALL, _SHIRT, _COLLAR = (0.74, 0.87, 0.93), (0.20, 0.47, 0.62), (0.15, 0.38, 0.52)
@@ -64,26 +79,26 @@ _WHITE, _IRIS, _LINE = (1.0, 1.0, 1.0), (0.17, 0.11, 0.10), (0.20, 0.13, 0.12)
 _LIP, _THROAT, _TONGUE = (0.22, 0.05, 0.07), (0.42, 0.08, 0.11), (0.85, 0.36, 0.38)
 
 # By age: eye height, half an eye's width and height, mouth, chin, half the neck, depth of lines.
-_EYES_AT = (4.0, 1.5, 1.0, 1.0)
-_EYE = ((3.4, 3.5), (3.2, 2.7), (3.0, 2.3), (2.8, 1.9))
-_MOUTH_AT = (11.4, 12.0, 12.6, 12.8)
-_CHIN = (16.0, 18.0, 19.2, 19.6)
-_NECK = (5.0, 6.2, 6.8, 6.4)
-_LINES = (0.0, 0.0, 0.17, 0.30)
+_EYES_AT = (2.0, 0.2, -0.6)
+_EYE = ((4.0, 4.2), (3.7, 3.4), (3.3, 2.5))
+_MOUTH_AT = (11.6, 11.8, 12.0)
+_CHIN = (17.6, 18.8, 19.8)
+_NECK = (5.2, 6.2, 6.6)
+_LINES = (0.0, 0.06, 0.34)
 # By face shape: half the width, the jaw's power (2: an ellipse, more: a box), extra chin.
-_WIDE, _JAW, _LONGER = (17.2, 14.6, 16.0), (2.1, 2.0, 3.3), (-0.8, 1.4, -0.2)
-_ENDS = (None, None, 19.0, 40.0)  # by hair length: how far down it hangs
+_WIDE, _JAW, _LONGER = (15.0, 16.2, 17.6), (2.0, 3.0, 2.2), (1.0, 0.2, -0.6)
+_ENDS = (None, 19.0, 40.0)  # by hair length: how far down it hangs
 
 
 def render(classes: Tensor | Sequence) -> Tensor:
-    """Images of the given factor values: (B, 7) integers -> (B, 3, 64, 64) uint8.
+    """Images of the given factor values: (B, 8) integers -> (B, 3, 64, 64) uint8.
 
     The columns are in the order of `FACTORS.names`. The work happens on the device of `classes`.
     Raises ValueError for another shape, a dtype that is not integer or a value off the grid.
     """
-    length, colour, age, skin, shape, smile, pose = _columns(classes)
+    length, colour, age, skin, shape, beard, smile, pose = _columns(classes)
     heads, mouths, covers = _parts(length.device)
-    images = heads[length, age, shape, pose, colour, skin]
+    images = heads[length, age, shape, beard, pose, colour, skin]
     below = images[:, :, *_MOUTH].int()
     cover = covers[smile, age, shape, pose][:, None].int()
     mouth = mouths[smile, age, shape, pose, skin].int()
@@ -92,15 +107,17 @@ def render(classes: Tensor | Sequence) -> Tensor:
 
 
 def describe(classes: Tensor | Sequence) -> list[str]:
-    """In words, as "old adult, long red hair, skin tone 2 of 5, oval face, sad, turned left".
+    """In words: "adult, long blond hair, skin tone 2 of 4, oval face, moustache, sad, turned left".
 
-    (B, 7) -> B strings. Raises ValueError as `render` does.
+    (B, 8) -> B strings. Raises ValueError as `render` does.
     """
     words = []
-    for length, colour, age, skin, shape, smile, pose in torch.stack(_columns(classes), 1).tolist():
+    columns = torch.stack(_columns(classes), 1).tolist()
+    for length, colour, age, skin, shape, beard, smile, pose in columns:
         words.append(
             f"{AGES[age]}, {LENGTHS[length]} {COLOURS[colour]} hair, "
-            f"skin tone {skin + 1} of {len(_SKIN)}, {SHAPES[shape]} face, {SMILES[smile]}, "
+            f"skin tone {skin + 1} of {len(_SKIN)}, {SHAPES[shape]} face, "
+            f"{BEARDS[beard]}, {SMILES[smile]}, "
             f"turned {POSES[pose]}"
         )
     return words
@@ -109,35 +126,35 @@ def describe(classes: Tensor | Sequence) -> list[str]:
 def _columns(classes: Tensor | Sequence) -> tuple[Tensor, ...]:
     classes = FACTORS.check(classes)
     if classes.ndim != 2:
-        raise ValueError(f"classes has shape {tuple(classes.shape)}; expected (images, 7).")
+        raise ValueError(f"classes has shape {tuple(classes.shape)}; expected (images, 8).")
     return classes.unbind(1)
 
 
 @cache
 def _parts(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Every head and every mouth, uint8, 80 MB in all.
+    """Every head and every mouth, uint8, 90 MB in all.
 
-    heads (length, age, shape, pose, colour, skin, 3, 64, 64); mouths (smile, age, shape, pose,
-    skin, 3, h, w): colour times cover; covers (smile, age, shape, pose, h, w).
+    heads (length, age, shape, beard, pose, colour, skin, 3, 64, 64); mouths (smile, age, shape,
+    pose, skin, 3, h, w): colour times cover; covers (smile, age, shape, pose, h, w).
     Always drawn on the CPU, so that every device copies the same pixels.
     """
     if device.type != "cpu":
         return tuple(part.to(device) for part in _parts(torch.device("cpu")))
     yaws = [_YAW * (pose - len(POSES) // 2) for pose in range(len(POSES))]
-    sizes = (len(AGES), len(SHAPES), len(POSES))
-    turned = list(itertools.product(range(len(AGES)), range(len(SHAPES)), yaws))
+    ages, shapes, beards = (range(len(names)) for names in (AGES, SHAPES, BEARDS))
     heads, mouths, covers = [], [], []
-    all_heads = list(itertools.product(range(len(LENGTHS)), turned))
-    for length, (age, shape, yaw) in tqdm(all_heads, desc="drawing heads", leave=False, delay=1):
-        hair, skin, rest = _head(length, age, shape, yaw).split((1, 1, 3))
+    all_heads = list(itertools.product(range(len(LENGTHS)), ages, shapes, beards, yaws))
+    for which in tqdm(all_heads, desc="drawing heads", leave=False, delay=1):
+        hair, skin, rest = _head(*which).split((1, 1, 3))
         colours = hair * _HAIR[:, None, :, None, None] + skin * _SKIN[:, :, None, None] + rest
         heads.append(_bytes(colours))
-    for smile, (age, shape, yaw) in itertools.product(range(len(SMILES)), turned):
-        cover, skin, rest = _mouth(smile, age, shape, yaw).split((1, 1, 3))
+    for which in itertools.product(range(len(SMILES)), ages, shapes, yaws):
+        cover, skin, rest = _mouth(*which).split((1, 1, 3))
         mouths.append(_bytes(skin * _SKIN[:, :, None, None] + rest))
         covers.append(_bytes(cover[0]))
+    sizes = (len(AGES), len(SHAPES), len(POSES))
     return (
-        torch.stack(heads).unflatten(0, (len(LENGTHS), *sizes)),
+        torch.stack(heads).unflatten(0, (len(LENGTHS), *sizes[:2], len(BEARDS), sizes[2])),
         torch.stack(mouths).unflatten(0, (len(SMILES), *sizes)),
         torch.stack(covers).unflatten(0, (len(SMILES), *sizes)),
     )
@@ -148,10 +165,10 @@ def _bytes(colour: Tensor) -> Tensor:
 
 
 def _samples(rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
-    """Coordinates u (1, W) and v (H, 1) of the samples, in pixels from the middle of the head."""
+    """Coordinates u (1, W) and v (H, 1) of the samples, in units from the middle of the head."""
     line = (torch.arange(SIZE * _FINE) + 0.5) / _FINE
     v, u = (line[part.start * _FINE : part.stop * _FINE] for part in (rows, columns))
-    return u[None] - _MIDDLE[0], v[:, None] - _MIDDLE[1]
+    return (u[None] - _MIDDLE[0]) / _UNIT, (v[:, None] - _MIDDLE[1]) / _UNIT
 
 
 def _over(
@@ -164,9 +181,9 @@ def _over(
 ) -> None:
     """Paints one more layer on (5, H, W): parts of hair and skin, and a colour.
 
-    away: signed distance from the layer's edge in pixels, (H, W), negative inside.
+    away: signed distance from the layer's edge in units, (H, W), negative inside.
     """
-    cover = strength * (0.5 - _FINE * away).clamp(0, 1)
+    cover = strength * (0.5 - _FINE * _UNIT * away).clamp(0, 1)
     for channel, value in zip(picture, (hair, skin, *colour), strict=True):
         channel += cover * (value - channel)
 
@@ -221,7 +238,7 @@ def _face(u: Tensor, v: Tensor, yaw: float, age: int, shape: int) -> Tensor:
     return _oval(u, v, (4.5 * math.sin(yaw), 0.0), (_WIDE[shape], high), power)
 
 
-def _head(length: int, age: int, shape: int, yaw: float) -> Tensor:
+def _head(length: int, age: int, shape: int, beard: int, yaw: float) -> Tensor:
     """All but the mouth: (5, 64, 64), averaged over the samples of each pixel."""
     u, v = _samples(slice(0, SIZE), slice(0, SIZE))
     turn, wide = math.sin(yaw), _WIDE[shape]
@@ -231,17 +248,17 @@ def _head(length: int, age: int, shape: int, yaw: float) -> Tensor:
     picture[2:] = torch.tensor(_WALL)[:, None, None]
 
     # Behind the face: the hair at the back, the neck, the shirt, the ears.
-    volume, top = ((0.9, 19.6), (2.4, 21.6), (2.6, 21.5), (2.6, 21.5))[length]
+    volume, top = ((2.4, 21.6), (2.6, 21.5), (2.6, 21.5))[length]
     cap = _oval(u, v, (0.2 * back, -3.0), (wide + volume, top), 2.1)
-    if length == 1:
+    if length == 0:
         cap = cap - 1.1 * (4.5 * torch.atan2(u + 3, -v)).sin().abs() * (v < -4)
     locks = []
-    if length >= 2:
+    if length >= 1:
         down = (v + 3).clamp(0, 30)
-        sway = 0.9 * ((v + 3) / 5).sin() * down / 12 if length == 3 else 0.0
+        sway = 0.9 * ((v + 3) / 5).sin() * down / 12 if length == 2 else 0.0
         half = wide + volume + 1.5 * (down / 12).clamp(0, 1)
         side = (u - back * down / 12 + sway).abs() - half
-        hem = v - _ENDS[length] + (0.014 * (u - back) ** 2 if length == 2 else 0)
+        hem = v - _ENDS[length] + (0.014 * (u - back) ** 2 if length == 1 else 0)
         curtain = torch.where(v < -3, cap, _both(side, hem))
         _over(picture, curtain, hair=0.68)
         locks = [
@@ -261,16 +278,14 @@ def _head(length: int, age: int, shape: int, yaw: float) -> Tensor:
 
     _over(picture, face, skin=1 - 0.10 * ((u - middle + 9 * turn) / wide).clamp(0, 1) ** 2)
     _features(picture, yaw, age, shape)
+    _beard(picture, yaw, age, shape, beard)
 
     # In front: the hair over the forehead and at the sides, with its shadow.
     line, front = _EYES_AT[age] - 10.5, 7.0 * turn
-    lift = (3.2, 1.4, 1.2, 1.2)[length]
-    left = _oval(u, v, (0.8 * front - 3.0, line + 13.5), (wide - 3.2, 13.5 + lift), 2.6)
-    right = _oval(u, v, (0.8 * front + 2.0, line + 15.5), (wide - 2.4, 15.5 + lift), 2.4)
-    if length == 0:
-        left = right = _oval(u, v, (0.8 * front, line + 14), (wide - 1.0, 14.5 + lift), 2.6)
+    left = _oval(u, v, (0.8 * front - 3.0, line + 13.5), (wide - 3.2, 14.8), 2.6)
+    right = _oval(u, v, (0.8 * front + 2.0, line + 15.5), (wide - 2.4, 16.8), 2.4)
     opening = torch.minimum(left, right)
-    fringe = _both(cap, -opening, v - _EYES_AT[age] - (0.5 if length == 0 else 3.0))
+    fringe = _both(cap, -opening, v - _EYES_AT[age] - 3.0)
     _over(picture, _both(fringe - 1.2, face), skin=0.80, strength=0.7)
     root = torch.atan2(u - front - 6, v + 27)
     strands = 0.05 * (16 * root).sin() * ((v + 22) / 8).clamp(0, 1)
@@ -329,15 +344,34 @@ def _features(picture: Tensor, yaw: float, age: int, shape: int) -> None:
     _over(picture, _arc(u, v, (x, tip), nose, -1.1, 1.1), skin=0.68)
 
 
+def _beard(picture: Tensor, yaw: float, age: int, shape: int, beard: int) -> None:
+    """A moustache, or one with a beard around the mouth; room for every mouth is left free."""
+    if not beard:
+        return
+    (top, bottom), (left, right) = ([_FINE * part.start, _FINE * part.stop] for part in _INNER)
+    picture = picture[:, top:bottom, left:right]
+    u, v = _samples(*_INNER)
+    face = _face(u, v, yaw, age, shape)
+    x, narrow = _turned(yaw, 0, 11.5 + 0.3 * _WIDE[shape])
+    at = _MOUTH_AT[age] + _LONGER[shape] / 2
+    tone = 0.78 + 0.24 * (2.2 * (u - x)).sin()
+    if beard == 2:
+        free = _oval(u, v, (x, at + 0.4), (9.6 * narrow, 4.9), 2.6)
+        edge = v - at + 2.0 + 5.0 * ((u - x).abs() / 14 - 0.4)
+        _over(picture, _both(face - 0.6, -free, -edge), hair=tone)
+    upper = _arc(u, v, (x, at - 4.6), 6.2 * narrow, 1.2, 3.6)
+    _over(picture, _both(upper, face), hair=tone)
+
+
 def _mouth(smile: int, age: int, shape: int, yaw: float) -> Tensor:
     """A mouth in its window: (5, h, w); its cover, a part of the skin's colour, a colour."""
     u, v = _samples(*_MOUTH)
     face = _face(u, v, yaw, age, shape)
     x, narrow = _turned(yaw, 0, 11.5 + 0.3 * _WIDE[shape])
-    half = (4.2, 4.2, 4.8, 5.8, 6.2)[smile] * (0.9 if age == 0 else 1.0) * narrow
-    bend = (2.8, 0.4, -1.4, -3.0, -2.6)[smile]
-    drop = (0.0, 0.0, 0.0, 0.0, 4.8)[smile]  # how far the mouth is open
-    at = _MOUTH_AT[age] + _LONGER[shape] / 2 - 0.5 * bend - 0.35 * drop
+    half = (6.6, 6.6, 7.0, 7.6, 8.2)[smile] * narrow
+    bend = (4.2, 1.2, -1.8, -3.6, -3.8)[smile]
+    drop = (0.0, 0.0, 0.0, 3.6, 7.0)[smile]  # how far the mouth is open
+    at = _MOUTH_AT[age] + _LONGER[shape] / 2 - 0.5 * bend - 0.4 * drop
     picture = torch.zeros(5, *(v + u).shape)
 
     def paint(away: Tensor, skin: float, colour: Sequence[float]) -> None:
@@ -353,7 +387,7 @@ def _mouth(smile: int, age: int, shape: int, yaw: float) -> Tensor:
         paint(hole, 0, _THROAT)
         paint(_both(hole, lower - 1.7 - v), 0, _TONGUE)
         paint(_both(hole, v - upper - 0.42 * drop - 0.3), 0, _WHITE)
-    paint(_arc(u, v, (x, at), half, bend, 1.2), 0, _LIP)
+    paint(_arc(u, v, (x, at), half, bend, 1.9), 0, _LIP)
     if smile >= 3:
         for s in (-1, 1):
             paint(

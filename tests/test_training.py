@@ -226,6 +226,14 @@ class TestCheckpoint:
         assert history.records == again.records
         assert leftovers(path.parent) == ["run.safetensors"]
 
+    def test_moments_go_on_where_their_weights_lie_otherwise_in_memory(self, tmp_path):
+        """In a layer with several channels on both sides, kernels lie with the channels last."""
+        data = noise_images((3, 16, 16))
+        whole, _ = train(12, "conv", data)
+        train(5, "conv", data, checkpoint=tmp_path / "c")
+        resumed, _ = train(12, "conv", data, checkpoint=tmp_path / "c")
+        assert same_weights(whole, resumed)
+
     def test_nothing_comes_from_the_new_model_s_own_weights(self, tmp_path):
         whole, _ = train(30)
         train(15, checkpoint=tmp_path / "c")

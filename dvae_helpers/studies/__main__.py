@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from . import adversarial, fruit_pairs, new_combinations, pressure, referee_training
+from . import adversarial, faces, fruit_pairs, new_combinations, pressure, referee_training
 
 STUDIES = {
     "pressure": pressure,
@@ -14,6 +14,7 @@ STUDIES = {
     "referee": referee_training,
     "new_combinations": new_combinations,
     "fruit_pairs": fruit_pairs,
+    "faces": faces,
 }
 
 

@@ -121,3 +121,8 @@ def _give(tensors: dict[str, Tensor], name: str, network, adam: str, optimiser) 
             state.setdefault(int(number), {})[what] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
+    # In the weight's own order in memory: the fused Adam walks through both side by side.
+    for parameter, kept in optimiser.state.items():
+        for name, value in kept.items():
+            if value.shape == parameter.shape:
+                kept[name] = torch.empty_like(parameter).copy_(value)
