@@ -58,7 +58,10 @@ def infomec(codes: Codes, factors: Factors, neighbours: int = 10, seed: int = 0)
     need_two_latents(codes.shape[1], "InfoMEC")
     need_two_factors(labels.shape[1], "InfoMEC")
     if not 1 <= neighbours < len(codes):
-        raise ValueError(f"neighbours is {neighbours}; expected 1 to {len(codes) - 1}.")
+        raise ValueError(
+            f"neighbours is {neighbours}, but there are {len(codes)} rows: expected 1 to "
+            f"{len(codes) - 1}. Give more rows, or a smaller number."
+        )
     span = np.ptp(codes, axis=0)
     active = torch.from_numpy(span > span.max() / 20)
     spread = codes.std(0)
