@@ -55,7 +55,11 @@ class TestSprites:
 
 class TestSmallSprites:
     def test_images_are_what_their_factors_say(self, small):
-        assert small.factors == FactorSpace(("shape", "scale", "x", "y"), (3, 6, 16, 16))
+        assert small.factors == FactorSpace(
+            ("shape", "scale", "x", "y"),
+            (3, 6, 16, 16),
+            ("nominal", "ordered", "ordered", "ordered"),
+        )
         assert small.shape == (1, 32, 32)
         assert len(small) == len(small.factors) == 4608
         index = torch.randperm(len(small), generator=torch.Generator().manual_seed(3))[:500]

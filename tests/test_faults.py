@@ -423,7 +423,7 @@ class TestDownload:
     ):
         monkeypatch.setattr(dsprites_file, "URL", server.url)
         with monkeypatch.context() as impatient:
-            impatient.setattr(datasets, "_PATIENCE", 0.5)
+            impatient.setattr(dsprites_file, "_PATIENCE", 0.5)
             with pytest.raises(ValueError, match=r"timed out.*Check the network.*path="):
                 datasets.load("dsprites")
         assert files(data_folder) == []
