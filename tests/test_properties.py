@@ -146,13 +146,13 @@ def test_the_kl_of_a_gaussian_is_never_negative(mean, log_var):
 @given(st.lists(st.integers(2, 4), min_size=1, max_size=4), st.data())
 def test_an_image_is_found_by_its_factors_in_a_set_and_in_a_part_of_it(sizes, data):
     space = FactorSpace([f"factor {k}" for k in range(len(sizes))], sizes)
-    pixels = torch.arange(len(space))[:, None, None, None].to(torch.uint8)
+    pixels = 255 - torch.arange(len(space))[:, None, None, None].to(torch.uint8)
     whole = datasets.ImageSet("numbers", space, (1, 1, 1), pixels)
     index = torch.arange(len(space))
     assert torch.equal(whole.find(whole.classes(index)), index)
     mask = data.draw(st.lists(st.booleans(), min_size=len(space), max_size=len(space)).filter(any))
     part = datasets.subset(whole, torch.tensor(mask))
     kept = torch.tensor(mask).nonzero()[:, 0]
-    assert torch.equal(part.pixels[:, 0, 0, 0].long(), kept)
+    assert torch.equal(255 - part.pixels[:, 0, 0, 0].long(), kept)
     assert torch.equal(part.classes(torch.arange(len(part))), space.classes(kept))
     assert torch.equal(part.find(space.classes(kept)), torch.arange(len(part)))
