@@ -64,7 +64,7 @@ def paired_interval(answer: Any) -> None:
             ),
             (
                 quantile * apart,
-                "you treat the two as strangers. They share their seeds: take the difference seed "
+                "that is the unpaired interval, of two unrelated groups. Take the difference seed "
                 "by seed first.",
             ),
             (stats.t.ppf(0.975, seeds) * error, "S - 1 degrees of freedom, not S."),
