@@ -97,7 +97,11 @@ def stage(source: Path, root: Path = _ROOT) -> None:
 
 
 def accessible(page: str) -> str:
-    """A page of the theme in which buttons and folded parts have the names that are seen."""
+    """A page of the theme in which buttons and folded parts have the names that are seen.
+
+    A wide table can be scrolled with the keys once it can be reached by them.
+    """
+    page = page.replace('<table class="table">', '<table class="table" tabindex="0">')
     page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     page = page.replace(
         '<summary><span class="toctree-toggle"',
