@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dvae_helpers import datasets, training, zoo
+from dvae_helpers import datasets, files, training, zoo
 from dvae_helpers.factors import FactorSpace
 from dvae_helpers.models import VAE
 from dvae_helpers.objectives import Terms, beta_tcvae, beta_vae, elbo
@@ -322,7 +322,7 @@ class TestCheckpoint:
         def fail(*args):
             raise OSError("No space left on device")
 
-        monkeypatch.setattr(datasets.os, "replace", fail)
+        monkeypatch.setattr(files.os, "replace", fail)
         with pytest.raises(OSError, match="No space"):
             train(30, checkpoint=tmp_path / "c")
         assert (tmp_path / "c").read_bytes() == content
