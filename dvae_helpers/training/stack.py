@@ -43,10 +43,11 @@ class Stack:
         runs, first = self.runs, self.runs[0]
         images = first.data.images(torch.cat([run.index for run in runs])).to(first.device)
         images = images.unflatten(0, (len(runs), first.batch_size))
-        mean, log_var = self._encode(images)
+        # Taken apart once: each `out[m]` would give the whole stack a gradient of zeros but for m.
+        mean, log_var = (part.unbind() for part in self._encode(images))
         codes = [sample(mean[m], log_var[m], run.noise) for m, run in enumerate(runs)]
         with first.autocast:
-            out = self.decoder(torch.stack(codes)).float()
+            out = self.decoder(torch.stack(codes)).float().unbind()
 
         @functools.cache
         def everything() -> tuple[Tensor, Tensor]:
