@@ -196,7 +196,7 @@ class TestCommand:
         def broken(folder, seeds):
             raise ValueError("The folder holds another run.")
 
-        monkeypatch.setattr(fruit_pairs, "ship", broken)
+        monkeypatch.setitem(STUDIES, "fruit_pairs", broken)
         monkeypatch.setattr("sys.argv", ["studies", "fruit_pairs", "--out", str(tmp_path)])
         with pytest.raises(SystemExit) as stop:
             main()

@@ -60,18 +60,6 @@ def test_what_cannot_grow_is_refused():
             study.grow(model)
 
 
-def test_shares_are_those_of_a_two_way_table(squares):
-    """By hand: latent 0 is 2 * grey, latent 1 is grey + place, latent 2 grey * place, centred."""
-    grey, place = squares.classes(torch.arange(32)).double().unbind(1)
-    codes = torch.stack((2 * grey, grey + place, (grey - 1.5) * (place - 3.5)), 1)
-    expected = [[1, 1.25 / 6.5, 0], [0, 5.25 / 6.5, 0]]
-    torch.testing.assert_close(
-        study.shares(codes, squares), torch.tensor(expected, dtype=torch.float64)
-    )
-    with pytest.raises(ValueError, match="whole grid"):
-        study.shares(codes[:20], squares)
-
-
 def test_a_stopped_study_goes_on_and_a_finished_one_is_not_trained_again(squares, tmp_path):
     def run(folder, steps):
         settings = {"latents": 3, "hidden": 16, "batch_size": 8, "precision": "float32"}
@@ -99,3 +87,13 @@ def test_what_is_measured_of_a_model(squares):
     assert set(told["best_share"]) == {"grey", "place"}
     assert 0 <= told["mig_exact"] <= 1
     assert told["mutual_information"] >= 0
+
+
+def test_pairs_give_each_factor_a_latent_of_its_own(squares, tmp_path):
+    """Two factors, two latents, in the order of the factors: the model is told which changed."""
+    settings = {"hidden": 32, "batch_size": 16, "precision": "float32", "progress": False}
+    model, _, _ = study.train(tmp_path, 0, squares, (300, 50), 1.0, pairs=True, **settings)
+    told = study.measure(model, squares)
+    assert model.latents == 2
+    assert told["its_latent"] == {"grey": 0, "place": 1}
+    assert min(told["best_share"].values()) > 0.9

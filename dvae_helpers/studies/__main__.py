@@ -9,12 +9,13 @@ import torch
 from . import adversarial, faces, fruit_pairs, new_combinations, pressure, referee_training
 
 STUDIES = {
-    "pressure": pressure,
-    "adversarial": adversarial,
-    "referee": referee_training,
-    "new_combinations": new_combinations,
-    "fruit_pairs": fruit_pairs,
-    "faces": faces,
+    "pressure": pressure.ship,
+    "adversarial": adversarial.ship,
+    "referee": referee_training.ship,
+    "new_combinations": new_combinations.ship,
+    "fruit_pairs": fruit_pairs.ship,
+    "faces": faces.ship,
+    "faces_pairs": faces.ship_pairs,
 }
 
 
@@ -28,7 +29,7 @@ def main() -> None:
         parser.error(f"--seeds is {options.seeds}; expected 1 or more.")
     torch.set_num_threads(1)
     try:
-        STUDIES[options.name].ship(Path(options.out or f"runs/{options.name}"), options.seeds)
+        STUDIES[options.name](Path(options.out or f"runs/{options.name}"), options.seeds)
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,6 +1,10 @@
 """Trains the models of the faces, from coarse to fine: on 16x16 pixels, then 32x32, then 64x64.
 
     python -m dvae_helpers.studies faces --seeds 2
+    python -m dvae_helpers.studies faces_pairs --seeds 2
+
+The first is told nothing, the second sees pairs of faces that differ in one factor, and is told
+which factor that is, never to what it changed: one latent for each factor.
 
 A step on 16x16 pixels takes a quarter of the time of one on 64x64, and in a coarse image the
 neighbouring poses overlap. Each stage starts from the model of the last one with one more layer
@@ -25,10 +29,13 @@ from torch.nn.functional import avg_pool2d
 from .. import datasets, estimators, metrics, zoo
 from ..datasets import ImageSet
 from ..models import VAE, posteriors
-from ..objectives import beta_tcvae
+from ..objectives import beta_tcvae, beta_vae
+from ..pairs import Pairs
+from ..shares import shares
 from ..training import fit
 
 STEPS = (6000, 2000, 1900)  # of 16x16, 32x32 and 64x64 pixels
+PAIRS_STEPS, PAIRS_BETA = (2500, 5000, 2500), 1.0  # with pairs, half as many pairs as images
 SIGMA = 0.2  # of a pixel of 64x64
 BETA = 20.0
 
@@ -96,25 +103,6 @@ def grow(model: VAE, seed: int = 0) -> VAE:
     return grown
 
 
-def shares(mean: Tensor, data: ImageSet) -> Tensor:
-    """The part of each latent's variance that goes with each factor alone: (N, J) -> (K, J).
-
-    Var_v(E[z_j | g_k = v]) / Var(z_j), over the whole grid. Raises ValueError for less than it.
-    """
-    sizes = data.factors.sizes
-    if data.values is not None or len(mean) != len(data.factors):
-        raise ValueError(
-            f"mean has {len(mean)} rows; expected one for each of the {len(data.factors)} "
-            "combinations of the whole grid, in order."
-        )
-    grid = mean.double().reshape(*sizes, -1)
-    effects = []
-    for k in range(len(sizes)):
-        others = [axis for axis in range(len(sizes)) if axis != k]
-        effects.append(grid.mean(others).var(0, unbiased=False) if others else grid.var(0))
-    return torch.stack(effects) / mean.double().var(0, unbiased=False)
-
-
 def train(
     folder: str | Path,
     seed: int,
@@ -126,15 +114,23 @@ def train(
     hidden: int = 256,
     batch_size: int = 64,
     precision: str = "auto",
+    pairs: bool = False,
     progress: bool = True,
 ) -> tuple[VAE, float, list[int]] | None:
     """One model through all stages, the seconds of its training and the steps of each stage.
 
     steps: of each stage; the last one sees the images as they are, the others each half the side.
     sigma: the standard deviation of a pixel in the last stage.
+    pairs: whether to train a beta-VAE on pairs that differ in one factor (Bouchacourt et al.,
+        2018), in place of a beta-TCVAE. It has one latent for each factor; `latents` says nothing
+        then, and a batch is half as many pairs.
     Gives None if it was stopped: the same call goes on from there.
     """
     folder, seconds, done, model = Path(folder), 0.0, [], None
+    objective, partners = beta_tcvae, None
+    if pairs:
+        objective, latents, batch_size = beta_vae, len(data.factors.names), batch_size // 2
+        partners = Pairs(data, latents=(1,) * latents)
     folder.mkdir(parents=True, exist_ok=True)
     for stage, wanted in enumerate(steps):
         halvings = len(steps) - 1 - stage
@@ -147,7 +143,7 @@ def train(
         history = fit(
             model,
             images,
-            functools.partial(beta_tcvae, beta=beta),
+            functools.partial(objective, beta=beta),
             wanted,
             batch_size,
             seed,
@@ -155,6 +151,7 @@ def train(
             checkpoint=folder / f"faces_seed{seed}_{images.shape[1]}.safetensors",
             log_every=min(100, wanted),
             progress=progress,
+            pairs=partners,
         )
         seconds += history.seconds
         done.append(int(history.records[-1]["step"]))  # more than wanted, if it was once longer
@@ -166,7 +163,7 @@ def train(
 def measure(model: VAE, data: ImageSet) -> dict[str, object]:
     """What is said of a model: shares, exact MIG and the exact parts of the rate (nats)."""
     mean, log_var = posteriors(model, data)
-    table = shares(mean, data)
+    table = shares(mean, log_var, data.classes(torch.arange(len(data))))
     gap = metrics.mig_exact(mean, log_var, data.factors)
     parts = estimators.decompose(mean, log_var)
     best, where = table.max(1)
@@ -185,27 +182,40 @@ def _short(values: Tensor) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 
-def ship(folder: Path, seeds: int, steps: Sequence[int] = STEPS, beta: float = BETA) -> None:
+def ship(
+    folder: Path,
+    seeds: int,
+    steps: Sequence[int] = STEPS,
+    beta: float = BETA,
+    pairs: bool = False,
+) -> None:
     """Trains what is missing and writes a model for each seed to the zoo, with what is measured.
 
     Raises ValueError if it was stopped.
     """
     data = datasets.load("faces")
+    study = "faces_pairs" if pairs else "faces"
     for seed in range(seeds):
-        trained = train(folder, seed, data, steps, beta)
+        trained = train(folder, seed, data, steps, beta, pairs=pairs)
         if trained is None:
             raise ValueError("Stopped. The same command goes on from there.")
         model, seconds, done = trained
         about = {
-            "command": f"python -m dvae_helpers.studies faces --seeds {seed + 1}",
+            "command": f"python -m dvae_helpers.studies {study} --seeds {seed + 1}",
             "data": "faces",
-            "objective": "beta_tcvae",
+            "objective": "beta_vae" if pairs else "beta_tcvae",
             "beta": beta,
             "seed": seed,
             "steps": done,
-            "batch_size": 64,
+            "batch_size": "32 pairs" if pairs else 64,
             "seconds": round(seconds),
             "device": "one thread of a busy CPU, bfloat16 where the processor has it",
         } | measure(model, data)
-        path = zoo.save(model, f"faces_beta_tcvae_{beta:g}_seed{seed}", about)
+        name = "faces_pairs" if pairs else f"faces_beta_tcvae_{beta:g}"
+        path = zoo.save(model, f"{name}_seed{seed}", about)
         print(f"{path}: {about}")
+
+
+def ship_pairs(folder: Path, seeds: int) -> None:
+    """As `ship`, with pairs."""
+    ship(folder, seeds, PAIRS_STEPS, PAIRS_BETA, pairs=True)
