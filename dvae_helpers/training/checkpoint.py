@@ -42,7 +42,7 @@ class Checkpoint:
         tensors = _named("model", run.model, "adam", run.optimiser)
         if run.discriminator is not None:
             tensors |= _named(
-                "discriminator", run.discriminator, "opponent", run.discriminator_adam
+                "discriminator", run.discriminator, "discriminator_adam", run.discriminator_adam
             )
         tensors |= {f"memory.{key}": value for key, value in run.memory.items()}
         tensors["noise"] = run.noise.get_state()
@@ -76,7 +76,10 @@ class Checkpoint:
             network = run.ask_discriminator()
             expected |= {f"discriminator.{k}": v for k, v in network.state_dict().items()}
         expected["noise"] = run.noise.get_state()
-        for adam, optimiser in (("adam", run.optimiser), ("opponent", run.discriminator_adam)):
+        for adam, optimiser in (
+            ("adam", run.optimiser),
+            ("discriminator_adam", run.discriminator_adam),
+        ):
             weights = optimiser.param_groups[0]["params"] if optimiser is not None else ()
             for number, weight in enumerate(weights):
                 state = f"{adam}.{number}."
@@ -91,7 +94,13 @@ class Checkpoint:
                 )
         _give(tensors, "model", run.model, "adam", run.optimiser)
         if run.discriminator is not None and "discriminator.network.0.weight" in tensors:
-            _give(tensors, "discriminator", run.discriminator, "opponent", run.discriminator_adam)
+            _give(
+                tensors,
+                "discriminator",
+                run.discriminator,
+                "discriminator_adam",
+                run.discriminator_adam,
+            )
         for key, value in tensors.items():
             if key.startswith("memory."):
                 run.memory[key.removeprefix("memory.")] = value.to(run.device)
