@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import record
+
 
 class Wrong(Exception):
     """What differs, in words for the student."""
@@ -21,23 +23,38 @@ class Unanswered(Exception):
 
 
 def check(examine: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Turns a function that raises Wrong into a check that prints what it found."""
+    """Turns a function that raises Wrong into a check that prints what it found.
+
+    It is remembered which checks said "Right."; from the second wrong try on, a hint is offered.
+    """
 
     @functools.wraps(examine)
     def checked(answer: Any) -> None:
+        name = examine.__name__
         try:
             examine(_answered(answer))
         except Unanswered:
             print("Not answered yet: put your answer where the ... is, then run both cells again.")
         except Wrong as wrong:
             print(f"Not yet: {wrong}")
+            _offer_a_hint(name)
         except Exception as error:  # whatever the student's code raises is part of the answer
             print(f"Not yet: your code stopped with {type(error).__name__}: {error}")
             print(_where(error), end="")
+            _offer_a_hint(name)
         else:
             print("Right.")
+            record.note(name, right=True)
 
     return checked
+
+
+def _offer_a_hint(name: str) -> None:
+    """From the second wrong try on, as long as there are hints that the student has not seen."""
+    trace = record.note(name, tries=1)
+    if trace.tries >= 2 and trace.hints < 3:
+        which = "a first hint" if trace.hints == 0 else "the next hint"
+        print(f'For {which}, without the answer: exercises.hint("{name}")')
 
 
 def _where(error: Exception) -> str:
