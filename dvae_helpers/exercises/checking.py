@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from . import record
+
+_LINES = 5  # of a student's own, shown where a check stopped
 
 
 class Wrong(Exception):
@@ -58,14 +61,19 @@ def _offer_a_hint(name: str) -> None:
 
 
 def _where(error: Exception) -> str:
-    """The lines at which the student's own code stood, the outermost first."""
+    """The lines at which the student's own code stood, the outermost first.
+
+    Of a function that calls itself until Python stops it, the last lines are enough.
+    """
     own = Path(__file__).parents[1]
     others = [own, *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib"))]
-    text = ""
+    lines = []
     for frame in traceback.extract_tb(error.__traceback__):
         if not any(folder in Path(frame.filename).parents for folder in others):
-            text += f"  line {frame.lineno}, in {frame.name}:  {frame.line}\n"
-    return text
+            cell = " of your cell" if re.search(r"ipykernel_|ipython-input", frame.filename) else ""
+            lines.append(f"  line {frame.lineno}{cell}, in {frame.name}:  {frame.line}\n")
+    before = [f"  ... {len(lines) - _LINES} lines before these\n"] if len(lines) > _LINES else []
+    return "".join([*before, *lines[-_LINES:]])
 
 
 def _answered(result: Any) -> Any:
