@@ -33,23 +33,31 @@ def check(examine: Callable[[Any], None]) -> Callable[[Any], None]:
 
     @functools.wraps(examine)
     def checked(answer: Any) -> None:
-        name = examine.__name__
-        try:
-            examine(_answered(answer))
-        except Unanswered:
-            print("Not answered yet: put your answer where the ... is, then run both cells again.")
-        except Wrong as wrong:
-            print(f"Not yet: {wrong}")
-            _offer_a_hint(name)
-        except Exception as error:  # whatever the student's code raises is part of the answer
-            print(f"Not yet: your code stopped with {type(error).__name__}: {error}")
-            print(_where(error), end="")
-            _offer_a_hint(name)
-        else:
-            print("Right.")
-            record.note(name, right=True)
+        kind, words = verdict(examine, answer)
+        print(words)
+        if kind == "right":
+            record.note(examine.__name__, right=True)
+        elif kind != "unanswered":
+            _offer_a_hint(examine.__name__)
 
     return checked
+
+
+def verdict(examine: Callable[[Any], None], answer: Any) -> tuple[str, str]:
+    """What a check finds, in one word (unanswered, wrong, crashed or right), and in words."""
+    try:
+        examine(_answered(answer))
+    except Unanswered:
+        return (
+            "unanswered",
+            "Not answered yet: put your answer where the ... is, then run both cells again.",
+        )
+    except Wrong as wrong:
+        return "wrong", f"Not yet: {wrong}"
+    except Exception as error:  # whatever the student's code raises is part of the answer
+        said = f"Not yet: your code stopped with {type(error).__name__}: {error}"
+        return "crashed", "\n".join([said, *_where(error)])
+    return "right", "Right."
 
 
 def _offer_a_hint(name: str) -> None:
@@ -60,7 +68,7 @@ def _offer_a_hint(name: str) -> None:
         print(f'For {which}, without the answer: exercises.hint("{name}")')
 
 
-def _where(error: Exception) -> str:
+def _where(error: Exception) -> list[str]:
     """The lines at which the student's own code stood, the outermost first.
 
     Of a function that calls itself until Python stops it, the last lines are enough.
@@ -71,9 +79,9 @@ def _where(error: Exception) -> str:
     for frame in traceback.extract_tb(error.__traceback__):
         if not any(folder in Path(frame.filename).parents for folder in others):
             cell = " of your cell" if re.search(r"ipykernel_|ipython-input", frame.filename) else ""
-            lines.append(f"  line {frame.lineno}{cell}, in {frame.name}:  {frame.line}\n")
-    before = [f"  ... {len(lines) - _LINES} lines before these\n"] if len(lines) > _LINES else []
-    return "".join([*before, *lines[-_LINES:]])
+            lines.append(f"  line {frame.lineno}{cell}, in {frame.name}:  {frame.line}")
+    before = [f"  ... {len(lines) - _LINES} lines before these"] if len(lines) > _LINES else []
+    return [*before, *lines[-_LINES:]]
 
 
 def _answered(result: Any) -> Any:
