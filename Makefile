@@ -47,7 +47,7 @@ bench: $(READY)
 	$(BIN)/python -m dvae_helpers bench
 
 notebooks: $(READY)
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
+	DVAE_PROGRESS=off $(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
 
 slides: $(READY)
 	$(BIN)/python -m dvae_helpers slides --pdf

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dvae_helpers import datasets
+from dvae_helpers.exercises import record
 from dvae_helpers.factors import FactorSpace
 
 matplotlib.use("Agg")
@@ -109,6 +110,14 @@ def parts() -> Path:
         return slides.fetch()
     except ValueError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def nothing_tried():
+    """What one test answers must not offer hints in another."""
+    record.forget()
+    yield
+    record.forget()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from dvae_helpers import exercises
 
@@ -63,3 +65,24 @@ def test_a_crash_names_the_lines_of_the_student_and_no_others(verdict):
     ]
     assert "in answer" in said[1]
     assert "line " in said[1]
+
+
+def test_code_that_calls_itself_for_ever_does_not_fill_the_page(verdict):
+    def answer(row):
+        return answer(row)
+
+    said = verdict(exercises.row_score, answer).splitlines()
+    assert said[0].startswith("Not yet: your code stopped with RecursionError: ")
+    assert re.fullmatch(r"  \.\.\. \d+ lines before these", said[1])
+    assert [line.split(":", 1)[1].strip() for line in said[2:]] == ["return answer(row)"] * 5
+
+
+def test_in_a_notebook_the_line_is_that_of_the_cell():
+    student = "import torch\n\n\ndef row_score(row):\n    share = row / 0\n    return share @ 1"
+    cells = [new_code_cell("from dvae_helpers import exercises"), new_code_cell(student)]
+    cells += [new_code_cell("exercises.row_score(row_score)")]
+    notebook = new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=300).execute()
+    said = notebook.cells[-1].outputs[0].text.splitlines()
+    assert said[0].startswith("Not yet: your code stopped with TypeError: ")
+    assert said[1] == "  line 6 of your cell, in row_score:  return share @ 1"

@@ -2,6 +2,8 @@
 
 In the notebook: `exercises.gaussian_kl(my_kl)`. It prints "Not answered yet", "Right" or what
 differs, and never the answer. Functions are tried on random input with unequal sizes.
+`exercises.hint("gaussian_kl")` gives the next of three hints, `exercises.progress()` says what is
+done and what is next.
 """
 
 # ruff: noqa: F401 - the names are for the notebooks
@@ -22,6 +24,7 @@ from .comparing_models import (
     wrong_winner,
 )
 from .dci import both_scores, extremes, normalised_error, row_score
+from .hints import hint
 from .mutual_information_gap import blind_spot, entropy, gap, mutual_information, why_the_gap
 from .new_combinations import (
     after_rotation,
@@ -30,6 +33,7 @@ from .new_combinations import (
     set_latents,
     unseen_pairs,
 )
+from .progress import progress
 from .start_here import grid_size, move_one, unused_latents
 from .total_correlation import (
     joint_and_product,

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -10,6 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from . import record
+
+_LINES = 5  # of a student's own, shown where a check stopped
 
 
 class Wrong(Exception):
@@ -21,34 +26,62 @@ class Unanswered(Exception):
 
 
 def check(examine: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Turns a function that raises Wrong into a check that prints what it found."""
+    """Turns a function that raises Wrong into a check that prints what it found.
+
+    It is remembered which checks said "Right."; from the second wrong try on, a hint is offered.
+    """
 
     @functools.wraps(examine)
     def checked(answer: Any) -> None:
-        try:
-            examine(_answered(answer))
-        except Unanswered:
-            print("Not answered yet: put your answer where the ... is, then run both cells again.")
-        except Wrong as wrong:
-            print(f"Not yet: {wrong}")
-        except Exception as error:  # whatever the student's code raises is part of the answer
-            print(f"Not yet: your code stopped with {type(error).__name__}: {error}")
-            print(_where(error), end="")
-        else:
-            print("Right.")
+        kind, words = verdict(examine, answer)
+        print(words)
+        if kind == "right":
+            record.note(examine.__name__, right=True)
+        elif kind != "unanswered":
+            _offer_a_hint(examine.__name__)
 
     return checked
 
 
-def _where(error: Exception) -> str:
-    """The lines at which the student's own code stood, the outermost first."""
+def verdict(examine: Callable[[Any], None], answer: Any) -> tuple[str, str]:
+    """What a check finds, in one word (unanswered, wrong, crashed or right), and in words."""
+    try:
+        examine(_answered(answer))
+    except Unanswered:
+        return (
+            "unanswered",
+            "Not answered yet: put your answer where the ... is, then run both cells again.",
+        )
+    except Wrong as wrong:
+        return "wrong", f"Not yet: {wrong}"
+    except Exception as error:  # whatever the student's code raises is part of the answer
+        said = f"Not yet: your code stopped with {type(error).__name__}: {error}"
+        return "crashed", "\n".join([said, *_where(error)])
+    return "right", "Right."
+
+
+def _offer_a_hint(name: str) -> None:
+    """From the second wrong try on, as long as there are hints that the student has not seen."""
+    trace = record.note(name, tries=1)
+    if trace.tries >= 2 and trace.hints < 3:
+        which = "a first hint" if trace.hints == 0 else "the next hint"
+        print(f'For {which}, without the answer: exercises.hint("{name}")')
+
+
+def _where(error: Exception) -> list[str]:
+    """The lines at which the student's own code stood, the outermost first.
+
+    Of a function that calls itself until Python stops it, the last lines are enough.
+    """
     own = Path(__file__).parents[1]
     others = [own, *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib"))]
-    text = ""
+    lines = []
     for frame in traceback.extract_tb(error.__traceback__):
         if not any(folder in Path(frame.filename).parents for folder in others):
-            text += f"  line {frame.lineno}, in {frame.name}:  {frame.line}\n"
-    return text
+            cell = " of your cell" if re.search(r"ipykernel_|ipython-input", frame.filename) else ""
+            lines.append(f"  line {frame.lineno}{cell}, in {frame.name}:  {frame.line}")
+    before = [f"  ... {len(lines) - _LINES} lines before these"] if len(lines) > _LINES else []
+    return [*before, *lines[-_LINES:]]
 
 
 def _answered(result: Any) -> Any:
