@@ -1,6 +1,7 @@
 """Pictures of images, latents and training. Each function gives a matplotlib Figure."""
 
 import io
+import math
 from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL import Image
 from torch import Tensor
 
@@ -37,13 +39,13 @@ def style() -> None:
             "axes.prop_cycle": plt.cycler(color=COLOURS),
             "axes.spines.right": False,
             "axes.spines.top": False,
-            "axes.titlesize": 13,
+            "axes.titlesize": 14,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
             "figure.constrained_layout.use": True,
             "figure.dpi": 100,
             "figure.figsize": (8, 4),
-            "font.size": 12,
+            "font.size": 13,
             "image.cmap": "gray",
             "image.interpolation": "nearest",
             "legend.frameon": False,
@@ -63,12 +65,18 @@ def to_png(figure: Figure) -> bytes:
 def show(figure: Figure, alt: str) -> None:
     """Shows a figure in a notebook with a text for readers who cannot see it, and closes it.
 
-    A figure of lines, text and grey images is kept in 256 colours, which halves a notebook and
-    cannot be seen. One with images in colour keeps all of its colours.
+    The picture has twice the pixels of the place that it takes in a page, or more, for projectors
+    and print, and every pixel of an image in it is a square of whole pixels. A figure of lines,
+    text and grey images is kept in 256 colours, which halves a notebook and cannot be seen. One
+    with images in colour keeps all of its colours.
     """
     from IPython.display import display
 
-    figure.set_dpi(100)
+    # The size in a page, and that of the smallest image in it: a deck enlarges both.
+    about: dict[str, str | int] = {"alt": alt}
+    if tiles := _whole_pixels(figure):
+        about["tile"] = round(100 / figure.get_dpi() * min(tiles))
+    about["width"] = round(100 * figure.get_figwidth())
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     plt.close(figure)
@@ -79,9 +87,42 @@ def show(figure: Figure, alt: str) -> None:
     picture.save(content, "PNG", optimize=True)
     display(
         {"image/png": content.getvalue(), "text/plain": f"Figure: {alt}"},
-        metadata={"image/png": {"alt": alt}},
+        metadata={"image/png": about},
         raw=True,
     )
+
+
+def _whole_pixels(figure: Figure) -> list[int]:
+    """Gives the figure a resolution at which its images fit the grid of pixels -> their widths.
+
+    Each image is then moved and made smaller by a few pixels at most, so that all its pixels
+    become squares of the same size.
+    """
+    figure.set_dpi(200)
+    figure.canvas.draw()  # places what it holds
+    figure.set_layout_engine("none")
+    shown = [
+        (axes, *axes.images[0].get_array().shape[:2])
+        for axes in figure.axes
+        if axes.get_visible() and len(axes.images) == 1 and axes.get_aspect() == 1
+    ]
+    sizes = [axes.get_window_extent().width / columns for axes, _, columns in shown]
+    if not sizes:
+        return []
+    least = min(sizes)
+    figure.set_dpi(200 * min(1.5, max(1.0, math.ceil(least - 0.05) / least)))
+    width, height = (round(side) for side in figure.bbox.size)
+    figure.set_size_inches(width / figure.get_dpi(), height / figure.get_dpi())
+    widths = []
+    for axes, rows, columns in shown:
+        box = axes.get_window_extent()
+        times = max(1, int(min(box.width / columns, box.height / rows) + 0.05))
+        wide, high = times * columns, times * rows
+        left, low = round((box.x0 + box.x1 - wide) / 2), round((box.y0 + box.y1 - high) / 2)
+        place = Bbox.from_bounds(left, low, wide, high)
+        axes.set_position(place.transformed(axes.get_figure().transSubfigure.inverted()))
+        widths.append(wide)
+    return widths
 
 
 def _in_colour(figure: Figure) -> bool:
@@ -132,11 +173,12 @@ def tile(rows: Sequence[Tensor], gap: int = 2) -> Tensor:
 def draw(axes: Axes, image: Tensor, title: str = "") -> None:
     """One image (C, H, W) with values in [0, 1] on the axes, without ticks."""
     pixels = image.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
-    axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, vmin=0, vmax=1)
+    pixels = pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels
+    axes.imshow(pixels, vmin=0, vmax=1, interpolation="nearest", cmap="gray")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     if title:
-        axes.set_title(title, fontsize=11, fontweight="normal", loc="center")
+        axes.set_title(title, fontsize=12, fontweight="normal", loc="center")
 
 
 def image_grid(images: Tensor, columns: int = 8, title: str = "", captions: Sequence[str] = ()):
@@ -161,7 +203,8 @@ def strips(rows: Sequence[Tensor], labels: Sequence[str], title: str = "", width
     width: of one image, in inches.
     """
     columns = max(map(len, rows))
-    size = (width * columns + 1.9, width * len(rows) + 0.5)
+    words = 0.1 * max(map(len, labels)) + 0.25  # inches; no gaps where labels are short
+    size = (max(width * columns + words, 0.11 * len(title) + 0.2), width * len(rows) + 0.5)
     figure, axes = plt.subplots(
         len(rows), columns, figsize=size, squeeze=False, layout="constrained"
     )
@@ -209,9 +252,9 @@ def traversal_grid(
         for column, image in enumerate(images):
             draw(axes[row, column], image)
         label = labels[row] if row < len(labels) else f"latent {j}"
-        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=11)
+        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=12)
     for column, value in enumerate(values):
-        axes[-1, column].set_xlabel(f"{value:+.1f}", fontsize=11)
+        axes[-1, column].set_xlabel(f"{value:+.1f}", fontsize=12)
     figure.suptitle(
         title or "Each row moves one latent", x=0.01, ha="left", fontweight="bold", fontsize=13
     )
@@ -305,7 +348,7 @@ def draw_lattice(axes: Axes, points: Tensor, title: str = "") -> None:
     for line in points.transpose(0, 1):
         axes.plot(line[:, 0], line[:, 1], color=RED, linewidth=1.2)
     axes.set_aspect("equal")
-    axes.set_title(title, fontsize=11, fontweight="normal", loc="center")
+    axes.set_title(title, fontsize=12, fontweight="normal", loc="center")
 
 
 def lattice(

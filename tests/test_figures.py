@@ -239,7 +239,10 @@ def test_show_gives_the_picture_with_its_alt_text_and_closes_the_figure(monkeypa
     ((((data,), options)),) = shown
     assert data["image/png"].startswith(b"\x89PNG\r\n")
     assert "A line that rises" in data["text/plain"]
-    assert options["metadata"] == {"image/png": {"alt": "A line that rises"}}
+    about = options["metadata"]["image/png"]
+    assert about == {"alt": "A line that rises", "width": round(100 * figure.get_figwidth())}
+    with Image.open(io.BytesIO(data["image/png"])) as picture:
+        assert picture.width == 2 * about["width"]
     assert options["raw"] is True
     assert plt.get_fignums() == []
 
@@ -306,3 +309,49 @@ def test_images_in_colour_keep_their_colours_and_others_take_few(
             <= len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0))
             <= most
         )
+
+
+@pytest.mark.parametrize("kind", ["strips", "grid", "sheet", "subfigures"])
+@pytest.mark.parametrize("shape", [(3, 23, 23), (1, 64, 64), (3, 12, 31)])
+def test_each_pixel_of_an_image_is_a_square_of_whole_pixels(kind, shape, monkeypatch):
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda *a, **k: shown.append((a[0], k)))
+    channels, height, width = shape
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(9)) * 0.8
+    if kind == "strips":
+        figure = figures.strips([image.repeat(5, 1, 1, 1)], ["a long label"], "A title")
+    elif kind == "grid":
+        figure = figures.image_grid(image.repeat(7, 1, 1, 1), 4, "A title", ["words"] * 7)
+    elif kind == "sheet":
+        figure, axes = plt.subplots(figsize=(5, 4))
+        figures.draw(axes, image)
+        axes.set_yticks([3, 9], ["a", "b"])
+    else:
+        figure = plt.figure(figsize=(9, 4), layout="constrained")
+        left, right = figure.subfigures(1, 2, width_ratios=[1, 1.3])
+        left.subplots().plot([1, 2])
+        for axes in right.subplots(2, 3).flat:
+            figures.draw(axes, image)
+    figures.show(figure, "The same image of random shades several times")
+    ((data, options),) = shown
+    with Image.open(io.BytesIO(data["image/png"])) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    found = 0
+    for axes in figure.axes:
+        if not axes.images:
+            continue
+        scale = pixels.shape[1] / figure.bbox.width  # closing it changed its resolution
+        (left, low), (right, high) = (axes.get_window_extent().get_points() * scale).round()
+        times, left, top = int(right - left) // width, int(left), pixels.shape[0] - int(high)
+        assert (right - left, high - low) == (times * width, times * height)
+        tile = pixels[top : top + times * height, left : left + times * width]
+        blocks = tile.reshape(height, times, width, times, 3)
+        assert (blocks == blocks[:, :1, :, :1]).all()
+        wanted = (image.permute(1, 2, 0).expand(-1, -1, 3) * 255).numpy()
+        assert np.abs(blocks[:, 0, :, 0] - wanted).max() <= (1 if channels == 3 else 4)
+        in_a_page = options["metadata"]["image/png"]["width"] / pixels.shape[1]
+        assert options["metadata"]["image/png"]["tile"] == pytest.approx(
+            in_a_page * times * width, abs=1
+        )
+        found += 1
+    assert found >= 1

@@ -34,6 +34,10 @@
     }
   }
 
+  // The size of a figure in a page; its file has more pixels.
+  const wide = (figure) => Number(figure.dataset.width) || figure.naturalWidth;
+  const high = (figure) => (wide(figure) * figure.naturalHeight) / figure.naturalWidth;
+
   // Figures, side by side in rows, grow to 1.3 times their size, then share the height that the
   // text leaves. False if that makes one smaller than `least` of its own size.
   function fitFigures(slide, least) {
@@ -43,11 +47,11 @@
       rows.set(row, [...(rows.get(row) || []), figure]);
     }
     const scales = [...rows.values()].map((row) => {
-      const width = row.reduce((sum, figure) => sum + figure.naturalWidth + 30, -30);
+      const width = row.reduce((sum, figure) => sum + wide(figure) + 30, -30);
       return Math.min(1.3, (WIDTH - 2 * MARGIN) / width);
     });
     const draw = (part) => [...rows.values()].forEach((row, i) => {
-      for (const figure of row) figure.style.height = `${figure.naturalHeight * scales[i] * part}px`;
+      for (const figure of row) figure.style.height = `${high(figure) * scales[i] * part}px`;
     });
     draw(1);
     const excess = over(slide);

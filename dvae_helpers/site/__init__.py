@@ -126,6 +126,13 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
         tags = set(cell.metadata.get("tags", []))
         if "solution" in tags:
             cell.metadata["tags"] = sorted(tags - {"hide-input"} | {"hide-cell"})
+        widths = [
+            output.metadata["image/png"]["width"]
+            for output in cell.get("outputs", [])
+            if "width" in output.get("metadata", {}).get("image/png", {})
+        ]
+        if widths:  # the file has more pixels than its place in the page
+            cell.metadata["mystnb"] = {"image": {"width": f"{max(widths)}px"}}
     texts = [cell for cell in copy.cells if cell.cell_type == "markdown"]
     for cell, text in zip(texts, headings([cell.source for cell in texts]), strict=True):
         cell.source = text
