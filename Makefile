@@ -16,7 +16,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 export MALLOC_MMAP_THRESHOLD_ = 2147483647
 export MALLOC_TRIM_THRESHOLD_ = 2147483647
 
-.PHONY: help lab test notebooks slides site handout lint format doctor bench lowest pins clean
+.PHONY: help lab test notebooks slides site handout lint format doctor bench lowest pins release clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (sets everything up first)"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench      measure training and drawing speed"
 	@echo "make lowest     run the tests of the package with the oldest versions it allows"
 	@echo "make pins       renew constraints.txt from pyproject.toml (needs uv)"
+	@echo "make release    build the package, the site, the decks and the hand-outs, in dist"
 	@echo "make clean      remove the environment and the slides; runs and hand-outs stay"
 
 # Trusted notebooks show their saved sliders before any cell is run.
@@ -75,6 +76,10 @@ lowest:
 
 pins:
 	.ci/pins
+
+release:
+	@$(MAKE) $(READY) EXTRAS=course,site
+	.ci/release
 
 # What a student made (runs, handout) is left alone.
 clean:
