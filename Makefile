@@ -77,8 +77,8 @@ lowest:
 pins:
 	.ci/pins
 
-release:
-	@$(MAKE) $(READY) EXTRAS=course,site
+release: $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_OPTIONS) -c constraints.txt -e '.[course,site]'
 	.ci/release
 
 # What a student made (runs, handout) is left alone.
