@@ -118,15 +118,22 @@ def spoil(code: Tensor, degrees: float, copy: float) -> Tensor:
     return torch.cat((turned, copy * turned[:, :1]), 1)
 
 
+def small_code() -> tuple[Tensor, tuple[int, int]]:
+    """A perfect code of two factors with 5 and 8 values, (40, 2), and these two numbers."""
+    space = FactorSpace(("a", "b"), (5, 8))
+    classes = space.classes(torch.arange(len(space))).double()
+    return (classes - classes.mean(0)) / classes.std(0), (5, 8)
+
+
 def spoiled_scores(degrees: float, copy: float, sigma: float = 0.05) -> tuple[dict, Tensor]:
     """Scores of a perfect code of two factors after `spoil`, and I(z_j; g_k) / H(g_k), (2, 3).
 
     The factors have 5 and 8 values, one latent each; every posterior has the width `sigma`. D and
     C are DCI's, from a forest on 20 draws of each code.
     """
-    space = FactorSpace(("a", "b"), (5, 8))
+    code, sizes = small_code()
+    space = FactorSpace(("a", "b"), sizes)
     classes = space.classes(torch.arange(len(space)))
-    code = (classes - classes.double().mean(0)) / classes.double().std(0)
     mean = spoil(code, degrees, copy)
     log_var = torch.full_like(mean, 2 * math.log(sigma))
     gap = mig_exact(mean, log_var, space)

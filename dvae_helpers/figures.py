@@ -62,6 +62,18 @@ def to_png(figure: Figure) -> bytes:
     return content.getvalue()
 
 
+def png(image: Tensor, scale: int = 4) -> bytes:
+    """An image (C, H, W) with values in [0, 1] as the bytes of a PNG file, enlarged in blocks."""
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        raise ValueError(f"image has shape {tuple(image.shape)}; expected (1 or 3, H, W).")
+    pixels = (image.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = pixels.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    array, content = pixels.permute(1, 2, 0).numpy(), io.BytesIO()
+    picture = Image.fromarray(array.squeeze(-1) if array.shape[-1] == 1 else array)
+    picture.save(content, "PNG", compress_level=1)
+    return content.getvalue()
+
+
 def show(figure: Figure, alt: str) -> None:
     """Shows a figure in a notebook with a text for readers who cannot see it, and closes it.
 

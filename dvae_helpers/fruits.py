@@ -23,13 +23,13 @@ FACTORS = FactorSpace(
     ("nominal", "nominal", "ordered", "ordered", "ordered", "ordered"),
 )
 
-_STEP = 4  # pixels from one position to the next
-_FIRST = 18  # where the middle of a fruit is at position 0, in pixels
+STEP = 4  # pixels from one position to the next
+FIRST = 18  # where the middle of a fruit is at position 0, in pixels
 _RADIUS = 17  # half the side of the square that a huge fruit fills, in pixels
-_CANVAS = 2 * (SIZE - _FIRST)  # so large that all windows lie inside; the fruit is in the middle
+_CANVAS = 2 * (SIZE - FIRST)  # so large that all windows lie inside; the fruit is in the middle
 _SAMPLES = 8  # along each side of a pixel: edges are averages of 64 samples
 
-_RGB = torch.tensor(
+RGB = torch.tensor(
     [
         [0.86, 0.13, 0.13],
         [0.99, 0.81, 0.10],
@@ -40,7 +40,7 @@ _RGB = torch.tensor(
     ],
     dtype=torch.float64,
 )
-_SHADES = torch.tensor([0.95, 0.82, 0.69, 0.56], dtype=torch.float64)  # of grey, bright to dark
+SHADES = torch.tensor([0.95, 0.82, 0.69, 0.56], dtype=torch.float64)  # of grey, bright to dark
 _LEAF, _DARK_LEAF = (0.25, 0.62, 0.22), (0.16, 0.42, 0.16)
 _WOOD, _TIP = (0.42, 0.27, 0.13), (0.36, 0.24, 0.12)
 
@@ -55,7 +55,7 @@ def render(classes: Tensor | Sequence) -> Tensor:
     if classes.ndim != 2:
         raise ValueError(f"classes has shape {tuple(classes.shape)}; expected (images, 6).")
     kind, colour, size, x, y, shade = classes.unbind(1)
-    windows = _canvases().to(classes.device).unfold(-2, SIZE, _STEP).unfold(-2, SIZE, _STEP)
+    windows = _canvases().to(classes.device).unfold(-2, SIZE, STEP).unfold(-2, SIZE, STEP)
     last = windows.shape[-3] - 1  # a window further left shows the fruit further right
     return windows[kind, colour, size, shade, :, last - y, last - x].contiguous()
 
@@ -77,12 +77,31 @@ def _canvases() -> Tensor:
 
     Always made on the CPU, so that every device cuts from the same pixels.
     """
-    light, extra, cover = (torch.stack(part) for part in zip(*map(_kind, range(4)), strict=True))
-    colour = _RGB[:, None, :, None, None]
+    light, extra, cover = _layers()
+    colour = RGB[:, None, :, None, None]
     fruit = light[:, None, :, None] * colour + extra[:, None]  # kind, colour, size, channel
     fruit = torch.minimum(fruit, cover[:, None, :, None])  # no brighter than white
-    behind = _SHADES[:, None, None, None] * (1 - cover)[:, :, None, None]  # kind, size, shade
+    behind = SHADES[:, None, None, None] * (1 - cover)[:, :, None, None]  # kind, size, shade
     return (255 * (fruit[:, :, :, None] + behind[:, None])).round().to(torch.uint8)
+
+
+def layers() -> Tensor:
+    """Every kind at every size as light, other light (red, green, blue) and cover: (4, 5, 5, H, W).
+
+    The picture is min(light * colour + other light, cover) + shade * (1 - cover), with the middle
+    of the square H x W at FIRST + STEP * x, FIRST + STEP * y.
+    """
+    light, extra, cover = _layers()
+    half = math.ceil(_RADIUS) + 1
+    inside = slice(_CANVAS // 2 - half, _CANVAS // 2 + half)
+    whole = torch.cat((light[:, :, None], extra, cover[:, :, None]), 2)
+    return whole[..., inside, inside]
+
+
+def _layers() -> tuple[Tensor, Tensor, Tensor]:
+    """What `_kind` gives, for all kinds: their dimension comes first."""
+    light, extra, cover = zip(*map(_kind, range(4)), strict=True)
+    return torch.stack(light), torch.stack(extra), torch.stack(cover)
 
 
 def _kind(kind: int) -> tuple[Tensor, Tensor, Tensor]:

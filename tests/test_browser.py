@@ -3,11 +3,12 @@
 import lab
 import nbformat
 import pytest
+import torch
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from dvae_helpers import page as pages
-from dvae_helpers import slides, zoo
+from dvae_helpers import slides, widgets, zoo
 
 START = "00_start_here.ipynb"
 PICTURE = "canvas => canvas.toDataURL()"
@@ -15,6 +16,26 @@ CODE = """import torch
 from dvae_helpers import datasets, widgets, zoo
 data = datasets.load("small_sprites")
 model = zoo.load("small_beta_vae_8")"""
+LOOK = """top => [...document.querySelectorAll('.dvae .live')].map(live => {
+  live.scrollIntoView();
+  const frame = document.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect();
+  const bottom = frame.bottom, shown = [...live.querySelectorAll('canvas, svg, img')]
+    .filter(one => one.getBoundingClientRect().height > 0 && !one.closest('.choice'));
+  const uneven = shown.filter(one => {
+    const {width, height} = one.getBoundingClientRect();
+    const box = one.viewBox && one.viewBox.baseVal;
+    const wide = box ? box.width : one.naturalWidth || one.width;
+    const high = box ? box.height : one.naturalHeight || one.height;
+    return Math.abs(width * high / (height * wide) - 1) > 0.03;
+  });
+  const moved = '.live > .sliders > label > input, .ticks input';
+  const all = [...shown, ...live.querySelectorAll(moved)];
+  const reach = Math.max(...all.map(one => one.getBoundingClientRect().bottom));
+  return {
+    what: live.textContent.slice(0, 40), uneven: uneven.length,
+    below: Math.round(reach - bottom), above: live.scrollWidth - live.clientWidth,
+  };
+})"""
 LIVE = """box = widgets.Explorer(model, data, 2000)
 box"""
 
@@ -30,13 +51,39 @@ def saved(data) -> nbformat.NotebookNode:
     return new_notebook(cells=[title, code], metadata=kernel)
 
 
+def moved(data) -> nbformat.NotebookNode:
+    """A notebook that was run, with all that moves in the page."""
+    model, index = zoo.load("small_beta_vae_8"), torch.arange(8) * 500
+    trained = {float(beta): zoo.load(f"small_beta_vae_{beta}") for beta in (1, 8)}
+    points = {1.0: torch.tensor([[12.0, 20.0]]), 8.0: torch.tensor([[6.0, 40.0]])}
+    faces = zoo.load("faces_gaussian_beta_tcvae_6_seed0")
+    shown = [
+        pages.explorer(model, data, 2000),
+        pages.explorer({f"beta = {beta:g}": one for beta, one in trained.items()}, data, 2000),
+        widgets.frontier(trained, points, data, index),
+        widgets.gap_explorer(),
+        widgets.race({"code A": torch.eye(6)}, [1, 1, 3, 2, 5, 1], [3, 5, 1, 7, 0, 1]),
+        widgets.be_the_encoder(0.8, 0.45),
+        widgets.swapper(model, data, 2000, 17),
+        pages.traversal(faces, torch.zeros(faces.latents), [0, 5, 9, 7, 2, 6]),
+    ]
+    cells = [
+        new_code_cell(
+            "widget",
+            outputs=[new_output("display_data", component._repr_mimebundle_())],
+            execution_count=1,
+        )
+        for component in shown
+    ]
+    return new_notebook(cells=cells, metadata=lab.excerpt(START, []).metadata)
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, browser, small):
     """Of JupyterLab. It waits for `browser`, so that it does not start if there is none."""
     play = lab.excerpt(START, [CODE, "widgets.explorer(model, data, 2000)", LIVE, "box.codes[0]"])
-    with lab.running(
-        tmp_path_factory.mktemp("lab"), {"play.ipynb": play, "0_saved.ipynb": saved(small)}
-    ) as address:
+    more = {"play.ipynb": play, "0_saved.ipynb": saved(small), "0_moved.ipynb": moved(small)}
+    with lab.running(tmp_path_factory.mktemp("lab"), more) as address:
         yield address
 
 
@@ -128,6 +175,18 @@ def test_in_jupyterlab_it_moves_while_the_kernel_is_gone_and_tells_it_the_code(n
     page.wait_for_timeout(500)
     use_the_page(page, page.locator(".dvae").first)
     use_the_page(page, live)
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (911, 512)])  # a laptop; the same at 150 %
+def test_in_jupyterlab_sliders_and_pictures_are_in_view_at_once(notebook, size):
+    page = notebook("0_moved.ipynb")
+    page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    page.locator(".dvae .live").nth(7).wait_for()
+    page.wait_for_timeout(1500)
+    found = page.evaluate(LOOK)
+    assert len(found) == 8
+    wrong = [one for one in found if one["uneven"] or one["below"] > 0 or one["above"] > 0]
+    assert wrong == []
 
 
 @pytest.fixture(scope="module")

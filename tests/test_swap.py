@@ -1,29 +1,9 @@
-"""Attributes swapped between two images: the function, and the widget over it."""
+"""Attributes swapped between two images."""
 
 import pytest
 import torch
 
-from dvae_helpers import datasets, models, widgets
-
-
-@pytest.fixture(scope="module")
-def data():
-    return datasets.load("small_sprites")
-
-
-@pytest.fixture(scope="module")
-def model(data):
-    return models.VAE(data.shape, latents=4, architecture="dense", hidden=16, seed=1).eval()
-
-
-def codes_of(model, data, *numbers):
-    with torch.no_grad():
-        return model.encode(data.images(torch.tensor(numbers)))[0]
-
-
-def drawn(model, code):
-    with torch.no_grad():
-        return widgets.png(model.pictures(code[None])[0])
+from dvae_helpers import widgets
 
 
 def test_only_the_chosen_latents_come_from_b():
@@ -64,65 +44,3 @@ def test_swapping_back_gives_both_codes_again():
 def test_bad_input_is_refused_and_named(shapes, latents, said):
     with pytest.raises(ValueError, match=said):
         widgets.swap(*map(torch.zeros, shapes), latents)
-
-
-def test_without_a_tick_the_widget_shows_the_reconstruction_of_a(model, data):
-    box = widgets.swapper(model, data, 40, 3000)
-    a, _ = codes_of(model, data, 40, 3000)
-    assert box.picture.value == drawn(model, a)
-    images = data.images(torch.tensor([40, 3000]))
-    assert [one.value for one in box.originals] == [widgets.png(image) for image in images]
-
-
-def test_a_tick_takes_that_latent_from_b(model, data):
-    box = widgets.swapper(model, data, 40, 3000)
-    a, b = codes_of(model, data, 40, 3000)
-    box.boxes[2].value = True
-    assert box.picture.value == drawn(model, widgets.swap(a, b, [2]))
-    box.boxes[0].value = True
-    assert box.picture.value == drawn(model, widgets.swap(a, b, [0, 2]))
-    box.boxes[2].value = False
-    assert box.picture.value == drawn(model, widgets.swap(a, b, [0]))
-
-
-def test_another_number_keeps_the_ticks(model, data):
-    box = widgets.swapper(model, data, 40, 3000)
-    box.boxes[1].value = True
-    box.numbers[1].value = 77
-    a, b = codes_of(model, data, 40, 77)
-    assert box.picture.value == drawn(model, widgets.swap(a, b, [1]))
-    box.numbers[0].value = 5
-    a, b = codes_of(model, data, 5, 77)
-    assert box.picture.value == drawn(model, widgets.swap(a, b, [1]))
-
-
-def test_the_buttons_take_all_from_one_image(model, data):
-    box = widgets.swapper(model, data, 40, 3000)
-    a, b = codes_of(model, data, 40, 3000)
-    _, all_a, all_b = box.children[0].children[2:]
-    all_b.click()
-    assert box.picture.value == drawn(model, b)
-    all_a.click()
-    assert box.picture.value == drawn(model, a)
-
-
-def test_two_others_are_in_the_set(model, data):
-    box = widgets.swapper(model, data, 40, 3000)
-    torch.manual_seed(3)
-    box.children[0].children[2].click()
-    numbers = [number.value for number in box.numbers]
-    assert numbers != [40, 3000]
-    assert box.picture.value == drawn(model, codes_of(model, data, *numbers)[0])
-
-
-def test_latents_that_are_not_used_have_no_box_on_the_screen(data):
-    model = models.VAE(data.shape, latents=3, architecture="dense", hidden=16, seed=2).eval()
-    with torch.no_grad():  # latent 1 always has the prior's mean and variance
-        last = model.encoder[-1]
-        last.weight[[1, 4]], last.bias[[1, 4]] = 0, 0
-        last.weight[[0, 2]] *= 30
-    box = widgets.swapper(model, data)
-    shown = box.children[2].children[1:]
-    assert box.boxes[1] not in shown
-    assert box.boxes[0] in shown
-    assert box.boxes[2] in shown

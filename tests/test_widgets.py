@@ -1,12 +1,15 @@
-"""The widgets show what the pure functions return. (No browser: the kernel's half.)"""
+"""What the widgets take into the page is what the pure functions return. (No browser.)"""
 
+import base64
 import io
+import math
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from dvae_helpers import datasets, figures, models, widgets
+from dvae_helpers import datasets, figures, fruits, models, widgets
 from dvae_helpers.factors import FactorSpace
 
 
@@ -87,49 +90,128 @@ def test_tile_puts_every_image_in_its_place():
         widgets.tile([])
 
 
+def pixels(url):
+    """The picture in a data URL, (H, W, 3), between 0 and 1."""
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as picture:
+        return torch.tensor(np.asarray(picture.convert("RGB"))).float() / 255
+
+
+def shown(picture):
+    """What a tile (C, H, W) looks like in `pixels`."""
+    return picture.expand(3, -1, -1).permute(1, 2, 0)
+
+
 class TestFrontier:
     @pytest.fixture
-    def box(self, data):
-        self.models = {
+    def parts(self, data):
+        trained = {
             beta: models.VAE(data.shape, 3, "dense", 16, seed=seed).eval()
             for seed, beta in enumerate((4.0, 0.5, 16.0))
         }
-        self.points = {beta: torch.rand(2, 2) + beta for beta in (0.5, 4.0, 8.0, 16.0)}
-        self.index = torch.tensor([7, 3000, 41])
-        return widgets.frontier(self.models, self.points, data, self.index, values=(-2, 0, 1, 2))
+        points = {beta: torch.rand(2, 2) + beta for beta in (0.5, 4.0, 8.0, 16.0)}
+        return trained, points, data, torch.tensor([7, 3000, 41])
 
-    def test_the_slider_goes_through_the_betas_in_order(self, box):
-        assert [value for _, value in box.slider.options] == [0.5, 4.0, 16.0]
-
-    def test_each_beta_shows_its_own_model(self, box, data):
-        images = data.images(self.index)
-        for beta in (16.0, 0.5, 4.0):
-            box.slider.value = beta
-            model = self.models[beta]
+    def test_the_betas_are_in_order_and_each_has_its_own_pictures(self, parts):
+        trained, points, data, index = parts
+        content = widgets.frontier(*parts, values=(-2, 0, 1, 2)).content
+        assert content["betas"] == [0.5, 4, 16]
+        assert [each["beta"] for each in content["curve"]] == [0.5, 4, 8, 16]
+        images = data.images(index)
+        for n, beta in enumerate((0.5, 4.0, 16.0)):
+            torch.testing.assert_close(
+                torch.tensor(content["points"][n]), points[beta], atol=1e-3, rtol=0
+            )
+            model = trained[beta]
             with torch.no_grad():
                 codes, _ = model.encode(images)
-                rebuilt = model.pictures(codes)
-            assert box.rebuilt.value == widgets.png(widgets.tile([images, rebuilt]), 2)
-            order, _ = figures.latent_order(
-                *models.posteriors(model, data, torch.linspace(0, len(data) - 1, 512).long())
-            )
+                rebuilt = shown(widgets.tile([images, model.pictures(codes)]))
+            assert (pixels(content["rebuilt"][n]) - rebuilt).abs().max() < 0.04  # 16 shades
+            some = torch.linspace(0, len(data) - 1, 512).long()
+            order, _ = figures.latent_order(*models.posteriors(model, data, some))
+            assert content["latents"][n] == order
             rows = [figures.traverse(model.pictures, codes[0], j, (-2, 0, 1, 2)) for j in order]
-            assert box.traversal.value == widgets.png(widgets.tile(rows), 2)
+            moved = shown(widgets.tile(rows))
+            assert (pixels(content["moved"][n]) - moved).abs().max() < 0.04
 
-    def test_the_plane_marks_the_beta_and_nothing_is_drawn_while_sliding(self, box, monkeypatch):
-        monkeypatch.setattr(widgets, "rate_distortion", None)  # a call would fail
-        planes = []
-        for beta in (0.5, 4.0, 16.0):
-            box.slider.value = beta
-            planes.append(bytes(box.plane.value))
-        assert len(set(planes)) == 3
-        assert all(plane.startswith(b"\x89PNG") for plane in planes)
+    @pytest.mark.parametrize(
+        ("points", "said"),
+        [
+            ({0.5: torch.rand(2, 2), 16.0: torch.rand(1, 2)}, r"beta \[4.0\], but no points"),
+            (dict.fromkeys((0.5, 4.0, 16.0), torch.rand(3)), r"shape \(3,\); expected \(R, 2\)"),
+            (dict.fromkeys((0.5, 4.0, 16.0), torch.full((1, 2), torch.nan)), "finite numbers"),
+        ],
+    )
+    def test_points_that_are_missing_or_wrong_are_refused(self, parts, points, said):
+        trained, _, data, index = parts
+        with pytest.raises(ValueError, match=said):
+            widgets.frontier(trained, points, data, index)
+        with pytest.raises(ValueError, match="models is empty"):
+            widgets.frontier({}, points, data, index)
 
-    def test_a_model_without_a_point_is_refused(self, box, data):
-        with pytest.raises(ValueError, match=r"beta \[4.0\], but no points"):
-            widgets.frontier(
-                self.models, {0.5: torch.rand(2, 2), 16.0: torch.rand(1, 2)}, data, self.index
+
+class TestSwapper:
+    def test_it_begins_with_the_two_images_and_has_their_codes(self, model, data):
+        content = widgets.swapper(model, data, 2000, 17, pictures=5).content
+        assert content["shown"] == [0, 1]
+        mean, _ = model.encode(data.images(torch.tensor([2000, 17])))
+        assert torch.allclose(torch.tensor(content["starts"]["codes"][:2]), mean, atol=1e-4)
+        assert len(content["starts"]["codes"]) == 5
+        assert sorted(row["place"] for row in content["latents"]) == [0, 1, 2]
+
+    def test_an_image_that_is_not_there_is_refused(self, model, data):
+        for first, second in ((0, len(data)), (-1, 0)):
+            with pytest.raises(ValueError, match="has images 0 to"):
+                widgets.swapper(model, data, first, second)
+
+
+class TestBeTheEncoder:
+    def test_it_has_the_posterior_and_where_the_sliders_begin(self):
+        content = widgets.be_the_encoder(torch.tensor(0.8), 0.45).content
+        assert content == {"mean": pytest.approx(0.8), "spread": 0.45, "start": [-1.0, 1.0]}
+
+    @pytest.mark.parametrize(
+        "bad", [(0.0, 0.0), (0.0, -1.0), (math.nan, 1.0), (0.0, math.inf), (0, 1, (0.0, 0.0))]
+    )
+    def test_what_is_no_density_is_refused(self, bad):
+        with pytest.raises(ValueError, match="expected"):
+            widgets.be_the_encoder(*bad)
+
+
+class TestRace:
+    def test_its_pictures_are_made_of_what_it_takes_along(self):
+        content = widgets.race({"A": torch.eye(6)}, [1, 1, 3, 2, 5, 1], [3, 5, 1, 7, 0, 1]).content
+        fruit, side = content["fruit"], content["fruit"]["side"]
+        layers = fruit["most"] * pixels(fruit["sheet"])[..., 0].unfold(1, side, side).transpose(
+            0, 1
+        )
+        generator = torch.Generator().manual_seed(4)
+        sizes = torch.tensor(fruits.FACTORS.sizes)
+        for classes in (torch.rand(30, 6, generator=generator) * sizes).long().tolist():
+            kind, colour, size, x, y, shade = classes
+            light, *extra, cover = layers[5 * (kind * sizes[2] + size) :][:5]
+            grey = fruit["shades"][shade]
+            mine = torch.full((3, fruit["size"], fruit["size"]), grey)
+            left, top = (fruit["first"] + fruit["step"] * place - side // 2 for place in (x, y))
+            rows = slice(max(top, 0), min(top + side, fruit["size"]))
+            columns = slice(max(left, 0), min(left + side, fruit["size"]))
+            within = (
+                slice(rows.start - top, rows.stop - top),
+                slice(columns.start - left, columns.stop - left),
             )
+            for c in range(3):
+                part = torch.minimum(light * fruit["colours"][colour][c] + extra[c], cover)
+                mine[c, rows, columns] = (part + grey * (1 - cover))[within]
+            real = fruits.render([classes])[0].float() / 255
+            assert (mine - real).abs().max() < 0.02
+
+    def test_a_matrix_that_cannot_be_turned_back_is_refused(self):
+        for bad in (2 * torch.eye(6), torch.eye(5), torch.full((6, 6), torch.nan)):
+            with pytest.raises(ValueError, match="R'R = I"):
+                widgets.race({"A": bad}, [0] * 6, [1] * 6)
+        with pytest.raises(ValueError, match="codes is empty"):
+            widgets.race({}, [0] * 6, [1] * 6)
+        with pytest.raises(ValueError, match="kind"):
+            widgets.race({"A": torch.eye(6)}, [9] * 6, [1] * 6)
 
 
 def test_spoil_turns_and_copies():
@@ -161,11 +243,13 @@ def test_the_gap_falls_where_the_best_information_does_not():
     assert max(turned["MIG"], turned["D"]) < 0.3
 
 
-def test_the_gap_explorer_follows_its_sliders():
-    box = widgets.gap_explorer()
-    before = box.picture.value
-    box.copy.value = 1.0
-    after = box.picture.value
-    box.degrees.value = 45
-    assert len({bytes(value) for value in (before, after, box.picture.value)}) == 3
-    assert bytes(before).startswith(b"\x89PNG")
+@pytest.mark.parametrize(("degrees", "copy"), [(0, 0.0), (33, 0.0), (69, 0.7), (90, 1.0)])
+def test_the_gap_explorer_has_the_scores_of_each_place(degrees, copy):
+    content = widgets.gap_explorer().content
+    n, m = content["degrees"].index(degrees), content["copies"].index(copy)
+    scores, share = widgets.spoiled_scores(degrees, copy)
+    assert content["names"] == list(scores)
+    assert content["scores"][m][n] == pytest.approx(list(scores.values()), abs=1e-3)
+    assert content["shares"][m][n] == pytest.approx(share.flatten().tolist(), abs=1e-3)
+    assert len(content["scores"]) == 11
+    assert all(len(row) == 31 for row in content["scores"])

@@ -67,25 +67,29 @@ def script(names: Sequence[str]) -> str:
 def contact_sheet(picture: Tensor) -> bytes:
     """Many pictures as one, (C, H, W) between 0 and 1: a PNG of few shades, a JPEG in colour."""
     if len(picture) == 1:
-        return png_sheet(picture)
+        return _png(picture, 16)
     content = io.BytesIO()
-    Image.fromarray(_pixels(picture).permute(1, 2, 0).numpy()).save(
-        content, "JPEG", quality=90, subsampling=0
-    )
+    image = Image.fromarray(_pixels(picture).permute(1, 2, 0).numpy())
+    image.save(content, "JPEG", quality=90, subsampling=0)
     return content.getvalue()
 
 
-def png_sheet(picture: Tensor) -> bytes:
-    """(C, H, W) between 0 and 1 as a PNG: 16 shades of grey, or all its colours."""
-    pixels = _pixels(picture)
-    content = io.BytesIO()
-    if len(picture) == 1:
+def png_url(picture: Tensor, shades: int = 16) -> str:
+    """(C, H, W) between 0 and 1 as the address of a PNG: all its colours, or shades of grey."""
+    return "data:image/png;base64," + base64.b64encode(_png(picture, shades)).decode()
+
+
+def _png(picture: Tensor, shades: int) -> bytes:
+    pixels, content = _pixels(picture), io.BytesIO()
+    if len(picture) == 3:
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(content, "PNG", optimize=True)
+    elif shades == 256:
+        Image.fromarray(pixels[0].numpy()).save(content, "PNG", optimize=True)
+    else:
         steps = (pixels[0].float() / 255 * 15).round().to(torch.uint8).numpy()
         image = Image.fromarray(steps, "P")
         image.putpalette((np.arange(16, dtype=np.uint8) * 17).repeat(3).tobytes())
         image.save(content, "PNG", optimize=True, bits=4)
-    else:
-        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(content, "PNG", optimize=True)
     return content.getvalue()
 
 

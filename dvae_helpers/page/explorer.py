@@ -12,7 +12,7 @@ from ..codes import used_and_tracked
 from ..datasets import ImageSet
 from ..figures import tile, traverse
 from ..models import VAE, posteriors
-from .component import Component, contact_sheet, png_sheet
+from .component import Component, contact_sheet, png_url
 from .lattice import beside
 from .weights import network
 
@@ -61,7 +61,7 @@ def explorer(
                 f"The model {name!r} draws images of {tuple(one.image_shape)}, but {data.name!r} "
                 f"has {tuple(data.shape)}; give the images that it was trained on."
             )
-    chosen = _chosen(data, start, pictures)
+    chosen = album(data, start, pictures)
     images = data.images(chosen)
     codes = [posteriors(one, data, chosen)[0].cpu() for one in models.values()]
     first = next(iter(models.values()))
@@ -79,7 +79,7 @@ def explorer(
         "names": list(models),
         "latents": latents,
         "starts": {
-            "sheet": _data_url(torch.cat(list(images.cpu()), 2)),
+            "sheet": png_url(torch.cat(list(images.cpu()), 2)),
             "codes": [_rounded(each) for each in codes],
         },
         "moving": moving,
@@ -123,7 +123,7 @@ def traversal(
         "names": ["drawn from the code"],
         "original": "where the sliders began",
         "latents": rows,
-        "starts": {"sheet": _data_url(start), "codes": [_rounded(z[None].detach().cpu())]},
+        "starts": {"sheet": png_url(start), "codes": [_rounded(z[None].detach().cpu())]},
     }
     return _component([model], [z[None].detach()], rows, content, title)
 
@@ -162,7 +162,8 @@ def _component(
     )
 
 
-def _chosen(data: ImageSet, start: int | Sequence[int] | Tensor, pictures: int) -> Tensor:
+def album(data: ImageSet, start: int | Sequence[int] | Tensor, pictures: int) -> Tensor:
+    """The numbers of some images to choose from: those of `start`, others spread over the set."""
     numbers = torch.as_tensor(start).flatten()
     if not len(numbers) or numbers.is_floating_point():
         raise ValueError(f"start is {start!r}; expected the number of an image, or several.")
@@ -230,10 +231,6 @@ def _contact(models: Sequence[VAE], codes: Sequence[Tensor], latents: Sequence[d
             if m == 0:
                 names.append(latent["label"])
     return rows, names
-
-
-def _data_url(picture: Tensor) -> str:
-    return "data:image/png;base64," + base64.b64encode(png_sheet(picture)).decode()
 
 
 def _rounded(table: Tensor) -> list:

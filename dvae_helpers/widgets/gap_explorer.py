@@ -1,0 +1,77 @@
+"""A perfect code, rotated and copied, and the scores that follow or do not."""
+
+import csv
+from pathlib import Path
+
+import torch
+
+from ..codes import small_code, spoiled_scores
+from ..figures import draw_lattice, plt, to_png
+from ..files import write_whole
+from ..page import Component
+
+DEGREES, COPIES = tuple(range(0, 91, 3)), tuple(n / 10 for n in range(11))
+SCORES = ("best MI", "MIG", "D", "C")
+TABLE = Path(__file__).with_name("spoiled_codes.csv")  # `python -m ...gap_explorer` makes it
+
+
+def gap_explorer() -> Component:
+    """Two sliders that rotate and copy a perfect code, and the scores that follow or do not.
+
+    The page turns the lattice; the scores of every place of the sliders are those of
+    `codes.spoiled_scores`, from a table that comes with the package.
+    """
+    rows = {(row[0], row[1]): row[2:] for row in read_table()}
+    code, sizes = small_code()
+    places = [[rows[degrees, copy] for degrees in DEGREES] for copy in COPIES]
+    content = {
+        "factors": ["a", "b"],
+        "sizes": list(sizes),
+        "points": [[round(v, 4) for v in point] for point in code.tolist()],
+        "degrees": list(DEGREES),
+        "copies": list(COPIES),
+        "names": list(SCORES),
+        "scores": [[place[:4] for place in row] for row in places],
+        "shares": [[place[4:] for place in row] for row in places],
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3))
+    for place, degrees in zip(axes, (0, 21, 45), strict=True):
+        angle = torch.deg2rad(torch.tensor(float(degrees)))
+        turn = torch.stack((torch.stack((angle.cos(), angle.sin())),) * 2).double()
+        turn[1] = torch.stack((-angle.sin(), angle.cos()))
+        scores = dict(zip(SCORES, rows[degrees, 0.0], strict=False))
+        title = f"{degrees} degrees: MIG {scores['MIG']:.2f}, best MI {scores['best MI']:.2f}"
+        draw_lattice(place, (code @ turn).view(*sizes, 2), title)
+    return Component(
+        "gapExplorer",
+        ("parts.js", "chart.js", "lattice.js", "gap_explorer.js"),
+        content,
+        to_png(figure),
+        "A grid of two factors, upright and turned by 21 and 45 degrees, with two scores of each.",
+        "A perfect code turned by 0, 21 and 45 degrees. Where scripts run, two sliders turn it and "
+        "copy one of its latents, and four scores follow.",
+    )
+
+
+def read_table() -> list[tuple[float, ...]]:
+    """Degrees, copy, four scores and six shares of information, for each place of the sliders."""
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return [tuple(map(float, row)) for row in rows]
+
+
+def _write_table() -> None:
+    """Computes the scores of all 341 places anew: some minutes."""
+    shares = [f"share of {factor} in {latent}" for factor in "ab" for latent in range(3)]
+    lines = [",".join(("degrees", "copy", *SCORES, *shares))]
+    for copy in COPIES:
+        for degrees in DEGREES:
+            scores, share = spoiled_scores(degrees, copy)
+            numbers = [*(scores[name] for name in SCORES), *share.flatten().tolist()]
+            lines.append(",".join((f"{degrees}", f"{copy}", *(f"{v:.4f}" for v in numbers))))
+    write_whole(TABLE, ("\n".join(lines) + "\n").encode())
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    _write_table()
