@@ -77,6 +77,8 @@ def test_right(check, answer, verdict):
         (exercises.shares_of_mixture, lambda m: m.T**2, "divide by the variance"),
         (exercises.shares_of_mixture, lambda m: m.T**2 / (m.T**2).sum(1)[:, None], "add up to 1"),
         (exercises.shares_of_mixture, lambda m: m.T.abs() / m.T.abs().sum(0), "a square"),
+        (exercises.shares_of_mixture, lambda m: right_shares(m).sqrt(), "compares variances"),
+        (exercises.shares_of_mixture, lambda m: m.T**2 / (m.T**2).mean(0), "not their mean"),
         (exercises.shares_of_mixture, lambda m: m.T / m.T.sum(0), "never negative"),
         (exercises.shares_of_mixture, lambda m: m, "has shape (4, 3)"),
         (exercises.shares_of_mixture, lambda m: right_shares(m.abs_()), "changes the matrix"),

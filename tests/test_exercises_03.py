@@ -110,6 +110,21 @@ def test_right(check, answer, verdict):
         (exercises.water_filling, lambda v, b, s: filling(v, b, s, lost=v.clamp(max=b)), "not at"),
         (
             exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, lost=v.clamp(max=b * s**2)),
+            "squared already",
+        ),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, lost=v.clamp(max=b * s**0.5)),
+            "not times its root",
+        ),
+        (
+            exercises.water_filling,
+            lambda v, b, s: filling(v, b, s, lost=v.clamp(max=b * s).sum()),
+            "each direction",
+        ),
+        (
+            exercises.water_filling,
             lambda v, b, s: filling(v, b, s, lost=(v - b * s).clamp(min=0)),
             "stands out of the water",
         ),

@@ -169,6 +169,12 @@ def test_weights_that_the_judge_accepts_are_unbiased(weights):
             lambda t: ((p := t.sum(1, True) * t.sum(0, True)) * (t / p).log()).sum(),
             "under the joint",
         ),
+        (exercises.table_total_correlation, lambda t: right_tc(t) / t.numel(), "do not average"),
+        (
+            exercises.table_total_correlation,
+            lambda t: (t / (t.sum(1, keepdim=True) * t.sum(0, keepdim=True))).log().sum(),
+            "add up the logs",
+        ),
         (exercises.table_total_correlation, lambda t: t, "one number"),
         (exercises.table_total_correlation, lambda t: 0.0, "too small"),
         (exercises.joint_and_product, weight_for_every_latent, "every latent"),

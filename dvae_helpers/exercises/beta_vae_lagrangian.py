@@ -77,6 +77,15 @@ def water_filling(answer: Any) -> None:
             right_lost,
             (variances.clamp(min=level), "you keep the larger of the two, not the smaller."),
             (variances.clamp(max=beta), "the water stands at beta sigma^2, not at beta."),
+            (variances.clamp(max=beta * sigma2**2), "sigma2 is sigma squared already."),
+            (
+                variances.clamp(max=beta * sigma2**0.5),
+                "the level is beta times the variance sigma^2, not times its root.",
+            ),
+            (
+                right_lost.sum(),
+                "what is lost in each direction, not in all together.",
+            ),
             (
                 (variances - level).clamp(min=0),
                 "that stands out of the water; what is under it?",

@@ -36,6 +36,8 @@ def table_total_correlation(answer: Any) -> None:
             (-right, "the sign is turned: a KL is never negative."),
             (right / math.log(2), "that is in bits. This course counts in nats."),
             (ratio.mean(), "all cells count the same; weigh them by the joint."),
+            (ratio.sum(), "you add up the logs; weigh each of them by the joint."),
+            ((table * ratio).mean(), "the weights sum to 1 already: add up, do not average."),
             (-(product * ratio).sum(), "that is the KL from product to joint."),
             ((product * ratio).sum(), "the average must be under the joint."),
             (-(table * table.log()).sum(), "that is the entropy of the joint table."),

@@ -64,6 +64,7 @@ def gaussian_kl(answer: Any) -> None:
         ),
         (0.5 * (mean.abs() + log_var.exp() - 1 - log_var), "the mean must be squared."),
         (right + log_var, "look at the sign of log s^2: being sure must cost."),
+        (right / math.log(2), "that is in bits. This course counts in nats."),
     )
     compare(result, right, "your KL")
 
@@ -83,6 +84,11 @@ def reparameterise(answer: Any) -> None:
         right,
         (mean + log_var.exp() * noise, squared),
         (mean + log_var * noise, "log_var is a logarithm: it can be negative."),
+        (
+            mean + (2 * log_var).exp() * noise,
+            "the log of s is half the log of s squared, not twice.",
+        ),
+        (mean + noise, "the noise must be multiplied by s."),
     )
     compare(result, right, "your z")
     wanted = torch.autograd.grad((right * weights).sum(), [mean, log_var])
@@ -145,7 +151,29 @@ def repaired_loss(answer: Any) -> None:
     )
     compare_number(result, float(distortion), 1e-3, "with a KL of 0, your loss")
     result = call(answer, images, logits, mean, zeros)
-    only_mean = float(distortion + 0.5 * mean.square().sum(1).mean())
-    compare_number(result, only_mean, 1e-3, "with s = 1 everywhere, your loss")
+    only_mean = 0.5 * mean.square().sum(1).mean()
+    summed = "your rate is a sum over the images; take their mean."
+    averaged = "your rate is a mean over the latents; take their sum."
+    refuse(
+        number_of(result),
+        float(distortion + only_mean),
+        (distortion + 5 * only_mean, summed),
+        (distortion + only_mean / 3, averaged),
+        (distortion + 2 * only_mean, "your rate is twice too large: where is the half?"),
+        (distortion, "the means cost nothing in your rate."),
+    )
+    compare_number(result, float(distortion + only_mean), 1e-3, "with s = 1 everywhere, your loss")
     result = call(answer, images, logits, mean, log_var)
+    squared = 0.5 * (mean**2 + (2 * log_var).exp() - 1 - log_var).sum(1).mean()
+    rooted = 0.5 * (mean**2 + (0.5 * log_var).exp() - 1 - log_var).sum(1).mean()
+    refuse(
+        number_of(result),
+        float(distortion + rate),
+        (distortion + squared, "exp(log_var) is s squared already: do not square it again."),
+        (distortion + rooted, "the rate needs s squared, and you have s."),
+        (
+            distortion + estimators.gaussian_kl(mean, 2 * log_var).sum(1).mean(),
+            "log_var is the log of s squared, not of s.",
+        ),
+    )
     compare_number(result, float(distortion + rate), 1e-3, "the distortion is right, but your loss")

@@ -61,6 +61,11 @@ def shares_of_mixture(answer: Any) -> None:
             (square, "you do not divide by the variance of the latent."),
             (square / square.sum(1, keepdim=True), "the shares of one latent must add up to 1."),
             (size / size.sum(0), "a variance is a square, not a size."),
+            (right.sqrt(), "that is the share of the deviation; a share compares variances."),
+            (
+                square / square.mean(0),
+                "the variance of a latent is the sum over factors, not their mean.",
+            ),
         )
         compare(result, right, "your table")
 
