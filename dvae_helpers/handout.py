@@ -1,4 +1,4 @@
-"""Hand-outs: the notebooks without solutions and without outputs, for students to fill in."""
+"""Hand-outs for students to fill in: without solutions, outputs and what is for the instructor."""
 
 import hashlib
 import json
@@ -15,19 +15,21 @@ from .files import write_whole
 from .slides import find
 
 _ROOT = Path(__file__).parents[1]
+NOTEBOOKS = _ROOT / "notebooks"
 _WRITTEN = ".handout.json"  # the hash of each file as it was written
 
 
 def build(
     names: Sequence[str] = (),
     out: Path = _ROOT / "handout",
-    notebooks: Path = _ROOT / "notebooks",
+    notebooks: Path = NOTEBOOKS,
     force: bool = False,
 ) -> list[Path]:
-    """Writes NAME.ipynb without solutions and outputs for each notebook named (default: all).
+    """Writes NAME.ipynb without what is not for students, for each notebook named (default: all).
 
-    Links to a notebook that is handed out stay in the folder `out`; all other links to files
-    lead to where these are.
+    Left out are solutions, outputs, and notes for the instructor. Votes keep their hidden source:
+    they need it, and their answer is in it. Links to a notebook that is handed out stay in the
+    folder `out`; all other links to files lead to where these are.
 
     Raises ValueError for an unknown name, if `out` is the folder of the notebooks themselves, and,
     unless `force`, if a file there was changed since `build` wrote it: nothing is then written.
@@ -95,9 +97,22 @@ def stripped(notebook: NotebookNode) -> NotebookNode:
 
 
 def for_the_instructor(cell: NotebookNode) -> bool:
-    """Whether a cell is a solution, or a note that says what to ask and what is answered."""
-    return "solution" in cell.metadata.get("tags", []) or cell.source.startswith(
-        "**For the instructor.**"
+    """Whether a cell is a solution, or a speaker's note: what to ask, and what is answered."""
+    return (
+        "solution" in cell.metadata.get("tags", [])
+        or cell.metadata.get("slideshow", {}).get("slide_type") == "notes"
+        or cell.source.lstrip().startswith("**For the instructor.**")
+    )
+
+
+def left_out(notebook: NotebookNode) -> str:
+    """In words, what a hand-out of this notebook does not have."""
+    cells = [cell for cell in notebook.cells if for_the_instructor(cell)]
+    solutions = sum("solution" in cell.metadata.get("tags", []) for cell in cells)
+    outputs = sum(bool(cell.get("outputs")) for cell in notebook.cells if cell not in cells)
+    return (
+        f"without {solutions} solutions, {len(cells) - solutions} notes for the instructor and "
+        f"the outputs of {outputs} cells"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
 
 from dvae_helpers import __main__ as command_line
 from dvae_helpers import handout
@@ -32,11 +33,10 @@ def tags(cell):
 def test_only_solutions_notes_of_the_instructor_and_outputs_are_gone(path, folder):
     master, copy = (nbformat.read(one, as_version=4) for one in (path, folder / path.name))
     nbformat.validate(copy)
-    assert "For the instructor" not in "".join(cell.source for cell in copy.cells)
     kept = [
         cell
         for cell in master.cells
-        if "solution" not in tags(cell) and "For the instructor" not in cell.source
+        if "solution" not in tags(cell) and cell.metadata.slideshow.slide_type != "notes"
     ]
     assert len(kept) < len(master.cells)
     assert [(cell.id, cell.cell_type, tags(cell)) for cell in copy.cells] == [
@@ -91,14 +91,70 @@ def test_no_sentence_promises_a_solution_that_is_not_there(path):
             ), cell.source
 
 
-def test_a_handout_runs_from_top_to_bottom(folder):
-    path = folder / PATHS[0].name
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}}).execute()
-    checks = [cell for cell in notebook.cells if "check" in tags(cell)]
-    said = ["".join(output.get("text", "") for output in cell.outputs) for cell in checks]
-    assert said
-    assert all(text.startswith("Not answered yet") for text in said)
+def flat(text):
+    return re.sub(r"\s", "", text)
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
+def test_no_answer_is_left_anywhere_in_the_file(path, folder):
+    text = (folder / path.name).read_text("utf-8")
+    assert "For the instructor" not in text
+    assert '"solution"' not in text
+    assert '"notes"' not in text
+    cells = nbformat.read(path, as_version=4).cells
+    copy = nbformat.read(folder / path.name, as_version=4)
+    rest = [flat(cell.source) for cell in copy.cells]
+    for i, cell in enumerate(cells):
+        if cell.metadata.get("slideshow", {}).get("slide_type") == "notes":
+            for sentence in re.split(r"(?<=[.?!])\s+", cell.source):
+                if len(sentence) > 25:
+                    assert not any(flat(sentence) in one for one in rest), sentence
+        if "solution" in tags(cell):
+            given = flat("".join(one.source for one in cells[max(0, i - 3) : i]))  # task and stub
+            lines = [flat(line.partition("  #")[0]) for line in cell.source.splitlines()]
+            new = [line for line in lines if len(line) > 11 and line not in given]
+            told = [line for line in new if any(line in one for one in rest)]
+            assert 2 * len(told) <= len(new), (cell.source, told)
+            for line in cell.source.splitlines():
+                remark = flat(line.partition("  #")[2])
+                assert len(remark) < 12 or not any(remark in one for one in rest), line
+
+
+KEEP = "_before = {name: one for name, one in globals().items() if name[0] != '_'}"
+RESTORE = """
+globals().update(_before)
+for _name in globals().keys() - _before.keys():
+    if _name[0] != "_":
+        del globals()[_name]
+"""
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
+def test_a_handout_runs_from_top_to_bottom_and_its_checks_take_our_solutions(path, folder):
+    """Each solution is put in after the check of its stub, asked about, and taken out again."""
+    copy = nbformat.read(folder / path.name, as_version=4)
+    solutions = iter(
+        cell for cell in nbformat.read(path, as_version=4).cells if "solution" in tags(cell)
+    )
+    cells, asked = [], []
+    for cell in copy.cells:
+        cells.append(cell)
+        if "check" in tags(cell):
+            again = new_code_cell(cell.source)
+            asked.append((cell, again))
+            solution = next(solutions).source
+            cells += [new_code_cell(KEEP), new_code_cell(solution), again, new_code_cell(RESTORE)]
+    assert next(solutions, None) is None
+    copy.cells = cells
+    NotebookClient(copy, timeout=300, resources={"metadata": {"path": folder}}).execute()
+    assert asked
+    for before, after in asked:
+        assert said(before).startswith("Not answered yet"), before.source
+        assert said(after) == "Right.\n", after.source
+
+
+def said(cell):
+    return "".join(output.get("text", "") for output in cell.outputs)
 
 
 def test_links_lead_to_what_is_there(tmp_path):
@@ -131,7 +187,8 @@ def test_the_command_writes_what_is_named(tmp_path, capsys):
     out = tmp_path / "mine"
     assert command_line.main(["handout", PATHS[0].stem, "--out", str(out)]) == 0
     assert [path.name for path in out.iterdir() if path.suffix == ".ipynb"] == [PATHS[0].name]
-    assert PATHS[0].name in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert re.search(rf"{PATHS[0].name}: without \d solutions, \d+ notes .* of \d\d cells\n", said)
 
 
 @pytest.mark.parametrize(

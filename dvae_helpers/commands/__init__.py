@@ -3,4 +3,7 @@
 `options.py` reads words, numbers and devices for all of them; `trained.py` finds a model.
 """
 
-NAMES = ("doctor", "train", "sweep", "score", "explore", "slides", "handout", "site", "bench")
+NAMES = (
+    *("doctor", "train", "sweep", "score", "explore"),
+    *("slides", "handout", "grade", "site", "bench"),
+)

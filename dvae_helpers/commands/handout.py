@@ -1,9 +1,9 @@
-"""`handout`: notebooks without solutions and outputs."""
+"""`handout`: notebooks without solutions, outputs and notes for the instructor."""
 
 import argparse
 from pathlib import Path
 
-HELP = "write notebooks without solutions and outputs"
+HELP = "write notebooks for students: without solutions, outputs and instructor's notes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from .. import handout
+    import nbformat
 
+    from .. import handout
+    from ..slides import find
+
+    masters = find(options.names, handout.NOTEBOOKS)
     for path in handout.build(options.names, options.out, force=options.force):
-        print(path)
+        words = handout.left_out(nbformat.read(masters[path.stem], as_version=4))
+        print(f"{path}: {words}")
     return 0
