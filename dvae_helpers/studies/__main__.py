@@ -6,7 +6,15 @@ from pathlib import Path
 
 import torch
 
-from . import adversarial, faces, fruit_pairs, new_combinations, pressure, referee_training
+from . import (
+    adversarial,
+    faces,
+    fruit_pairs,
+    new_combinations,
+    pressure,
+    referee_training,
+    sharper,
+)
 
 STUDIES = {
     "pressure": pressure.ship,
@@ -16,6 +24,7 @@ STUDIES = {
     "fruit_pairs": fruit_pairs.ship,
     "faces": faces.ship,
     "faces_pairs": faces.ship_pairs,
+    "sharper": sharper.ship,
 }
 
 
