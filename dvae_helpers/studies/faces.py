@@ -35,7 +35,7 @@ from ..shares import shares
 from ..training import fit
 
 STEPS = (6000, 2000, 1900)  # of 16x16, 32x32 and 64x64 pixels
-PAIRS_STEPS, PAIRS_BETA = (2500, 5000, 2500), 1.0  # with pairs, half as many pairs as images
+PAIRS_STEPS, PAIRS_BETA = (2500, 5000, 5000), 1.0  # with pairs, half as many pairs as images
 SIGMA = 0.2  # of a pixel of 64x64
 BETA = 20.0
 
