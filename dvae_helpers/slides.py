@@ -187,6 +187,11 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
     for cell in copy.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.slides.html)", cell.source)
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and (table := printed_table(output.text)):
+                output.output_type, output.data, output.metadata = "display_data", {}, {}
+                output.data["text/html"] = table
+                del output["name"], output["text"]
         if "hide-input" in cell.metadata.get("tags", []):
             cell.metadata["transient"] = {"remove_source": True}  # nbconvert's own mark
     return copy
@@ -195,15 +200,83 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
 def live_outputs(notebook: NotebookNode) -> NotebookNode:
     """The notebook itself, in which widgets that need a kernel have become pictures.
 
-    An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page.
+    An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page. What
+    was printed in pieces is one text.
     """
     state = notebook.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
     for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = _whole_prints(cell.outputs)
         for output in cell.get("outputs", []):
             if _WIDGET in output.get("data", {}):
                 output.data = {"text/html": _still(output.data[_WIDGET]["model_id"], state)}
                 output.metadata = {}
     return notebook
+
+
+def _whole_prints(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Outputs in which neighbours that were printed to the same stream are one."""
+    whole: list[NotebookNode] = []
+    for output in outputs:
+        last = whole[-1] if whole else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            whole.append(output)
+    return whole
+
+
+def printed_table(text: str) -> str:
+    """Printed lines as HTML in which those that stand in columns are a table; "" if none do.
+
+    Columns are at least two blanks apart in every line of the table. It has three lines or more;
+    a first line without digits above lines with some is its head.
+    """
+    lines = text.rstrip().expandtabs().split("\n")
+    for length in range(len(lines), 2, -1):
+        for start in range(len(lines) - length + 1):
+            if cells := _columns(lines[start : start + length]):
+                parts = [lines[:start], lines[start + length :]]
+                before, after = ("\n".join(part).strip("\n") for part in parts)
+                table = _html_table(cells)
+                return "".join(
+                    f"<pre>{html.escape(part)}</pre>" if part is not table else part
+                    for part in (before, table, after)
+                    if part
+                )
+    return ""
+
+
+def _columns(lines: Sequence[str]) -> list[list[str]]:
+    """The cells of lines that stand in columns; nothing if they do not, or if one has no number."""
+    if not all(line.strip() for line in lines) or any("[" in line for line in lines):
+        return []
+    width = max(map(len, lines))
+    padded = [line.ljust(width) for line in lines]
+    blank = [all(line[at] == " " for line in padded) for at in range(width)] + [True]
+    edges, start = [], None  # of the columns
+    for at in range(width + 1):
+        gap = blank[at] and (at + 1 >= width or blank[at + 1])
+        if start is None and not blank[at]:
+            start = at
+        elif start is not None and gap:
+            edges.append((start, at))
+            start = None
+    cells = [[line[a:b].strip() for a, b in edges] for line in padded]
+    numbers = sum(bool(re.search(r"\d", "".join(row[1:]))) for row in cells)
+    return cells if len(edges) > 1 and numbers >= len(lines) - 1 else []
+
+
+def _html_table(cells: Sequence[Sequence[str]]) -> str:
+    head = cells[0] if not re.search(r"\d", "".join(cells[0])) else None
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in (cells if head is None else cells[1:])
+    )
+    if head is not None:
+        names = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+        rows = f"<thead><tr>{names}</tr></thead>{rows}"
+    return f'<table class="printed">{rows}</table>'
 
 
 def _still(widget: str, state: dict) -> str:

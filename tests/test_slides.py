@@ -1,17 +1,25 @@
 """The slides: what they leave out, and every deck looked at in a real browser without network."""
 
+import base64
+import io
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from dvae_helpers import __main__ as command_line
 from dvae_helpers import slides
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
+TOLD = """() => {
+  const copy = document.querySelector('.slides').cloneNode(true);
+  copy.querySelectorAll('.carried').forEach(one => one.remove());
+  return copy.textContent;
+}"""
 # Every slide is shown in turn, with its fragments; what reaches over an edge is reported.
 OVERFLOWS = """() => {
 const frame = document.querySelector('.slides').getBoundingClientRect();
@@ -37,6 +45,29 @@ UNRENDERED = r"""() => {
   }
   return wrong.map(text => `formula not set: ${text.slice(0, 80)}`);
 }"""
+# What a slide that can be lectured from has: a heading, words, code that is read in the last row.
+RULES = """() => [...document.querySelectorAll('.slides > section > section')].flatMap(slide => {
+  const {h, v} = Reveal.getIndices(slide), wrong = [];
+  Reveal.slide(h, v);
+  slide.querySelectorAll('.fragment').forEach(part => part.classList.add('visible'));
+  const all = what => [...slide.querySelectorAll(what)].filter(one => !one.closest('aside'));
+  if (!all('h1, h2, h3, h4').some(one => one.textContent.trim())) wrong.push('no heading');
+  const words = all('.jp-MarkdownOutput > :is(p, ul, ol, blockquote, table), .carried:not(h3)');
+  if (!words.some(one => one.textContent.trim())) wrong.push('no text');
+  for (const block of all('.jp-InputArea pre')) {
+    const {fontSize, lineHeight} = getComputedStyle(block);
+    if (parseFloat(fontSize) < 24) wrong.push(`code of ${fontSize}`);
+    const lines = Math.round(block.clientHeight / parseFloat(lineHeight));
+    if (lines > 12) wrong.push(`${lines} lines of code`);
+  }
+  for (const figure of all('img[data-tile]')) {
+    const scale = figure.getBoundingClientRect().width / figure.dataset.width;
+    const tile = Math.round(scale * figure.dataset.tile);
+    if (tile < 34) wrong.push(`images of ${tile} pixels`);
+  }
+  const start = slide.textContent.trim().slice(0, 40);
+  return wrong.map(what => `slide ${h}.${v}, ${what}: ${start}`);
+})"""
 SMALLEST = """() => Math.min(...[...document.querySelectorAll('.slides pre')]
   .map(block => parseFloat(getComputedStyle(block).fontSize)))"""
 
@@ -63,7 +94,7 @@ def problems(page, path: Path) -> list[str]:
     page.on("request", request)
     page.on("pageerror", lambda error: found.append(f"script error: {error}"))
     page.on("console", message)
-    page.goto(path.as_uri())
+    page.goto(path.as_uri(), timeout=240_000)
     page.evaluate("() => deck.ready")
     return found + page.evaluate(UNRENDERED) + page.evaluate(OVERFLOWS)
 
@@ -83,11 +114,12 @@ def test_a_deck_is_whole_fits_and_asks_the_network_for_nothing(path, parts, page
     deck.write_text(slides.deck_html(notebook, parts), "utf-8")
     assert deck.stat().st_size < 5e6
     assert problems(page, deck) == []
+    assert page.evaluate(RULES) == []
     assert page.evaluate("() => document.querySelectorAll('mjx-container svg').length") > 0
     assert page.evaluate("() => document.querySelectorAll('aside.notes').length") > 0
     assert page.evaluate(SMALLEST) >= 15
     # Long slides were cut: nothing of the code may be lost, and nothing told too early.
-    shown = "".join(page.evaluate("() => document.querySelector('.slides').textContent").split())
+    shown = "".join(page.evaluate(TOLD).split())
     for one in notebook.cells:
         if one.cell_type == "code":
             hidden = "solution" in one.metadata.get("tags", [])
@@ -99,8 +131,8 @@ def test_a_deck_is_whole_fits_and_asks_the_network_for_nothing(path, parts, page
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        (cell(new_markdown_cell, "many words " * 900), "slide 1.0 overflows: many words"),
-        (cell(new_markdown_cell, "W" * 300), "slide 1.0 overflows: WWW"),
+        (cell(new_markdown_cell, "many words " * 900), "slide 1.0 overflows: Title"),
+        (cell(new_markdown_cell, "W" * 300), "slide 1.0 overflows: Title"),
         (cell(new_markdown_cell, r"$\nosuchmacro{x}$"), "formula not set"),
         (cell(new_markdown_cell, r"\$\frac{1}{2}"), "formula not set: $"),
         (cell(new_markdown_cell, r"$\cancel{x}$"), "formula not set"),
@@ -121,26 +153,117 @@ def test_the_check_sees_what_is_wrong(bad, said, parts, page, tmp_path):
     assert any(line.startswith(said) for line in problems(page, deck))
 
 
-def test_a_long_slide_goes_on_below_and_a_short_one_does_not(parts, page, tmp_path):
+def figure(width, height):
+    """An output: a grey picture."""
+    content = io.BytesIO()
+    Image.new("L", (width, height), 128).save(content, "PNG")
+    data = {"image/png": base64.b64encode(content.getvalue()).decode()}
+    return [new_output("display_data", data, metadata={"image/png": {"alt": "grey"}})]
+
+
+def texts(page):
+    """What stands on each slide, stack by stack."""
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.slides > section')].map("
+        "stack => [...stack.children].map(slide => slide.textContent.trim()))"
+    )
+
+
+def test_long_code_goes_on_below_with_its_heading_and_what_was_said(parts, page, tmp_path):
     code = "\n".join(f"def f{i}(x):\n    return x + {i}\n" for i in range(13)).rstrip()
     printed = [new_output("stream", name="stdout", text="printed\n")]
     cells = [
         cell(new_markdown_cell, "# Short"),
-        cell(new_markdown_cell, "one"),
+        cell(new_markdown_cell, "## Long\n\nFirst this is said.\n\nHere come the functions."),
         cell(new_code_cell, code, "fragment", outputs=printed),
     ]
     deck = tmp_path / "long.html"
     deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
     assert problems(page, deck) == []
-    texts = page.evaluate(
-        "() => [...document.querySelectorAll('.slides > section')].map("
-        "stack => [...stack.children].map(slide => slide.textContent.trim()))"
-    )
-    assert [len(stack) for stack in texts] == [1, len(texts[1])]
-    assert len(texts[1]) > 2
-    assert "printed" in texts[1][-1]
-    assert all("def f" in text for text in texts[1][1:-1])
-    assert page.evaluate(SMALLEST) > 17
+    assert [line for line in page.evaluate(RULES) if "slide 0" not in line] == []
+    stacks = texts(page)
+    assert [len(stack) for stack in stacks] == [1, len(stacks[1])]
+    assert len(stacks[1]) > 3
+    assert "printed" in stacks[1][-1]
+    assert all("Long" in text and "Here come the functions." in text for text in stacks[1][1:])
+    assert "".join(code.split()) in "".join(page.evaluate(TOLD).split())
+
+
+def test_a_figure_or_a_line_of_output_stands_with_the_text_before_it(parts, page, tmp_path):
+    said = "A few words about what is to be seen below, and where one should look first."
+    printed = [new_output("stream", name="stdout", text="printed\n")]
+    cells = [
+        cell(new_markdown_cell, f"# A title\n\n{said}"),
+        cell(new_code_cell, "1", "subslide", outputs=printed),
+        cell(new_markdown_cell, f"## Another\n\n{said * 9}\n\nHere are the last words."),
+        cell(new_code_cell, "2", "subslide", outputs=figure(900, 500)),
+    ]
+    deck = tmp_path / "beside.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    assert problems(page, deck) == []
+    assert page.evaluate(RULES) == []
+    first, second = texts(page)
+    assert len(first) == 1
+    assert "printed" in first[0]
+    assert len(second) == 2, second
+    assert "Here are the last words." not in second[0]  # they went along
+    assert second[1].startswith("Another")
+    assert "Here are the last words." in second[1]
+
+
+def test_the_rules_see_code_that_nothing_was_said_about(parts, page, tmp_path):
+    cells = [cell(new_code_cell, "1 + 1"), cell(new_markdown_cell, "# A title\n\nAnd words.")]
+    deck = tmp_path / "bare.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    assert problems(page, deck) == []
+    assert page.evaluate(RULES) == [
+        "slide 0.0, no heading: 1 + 1",
+        "slide 0.0, no text: 1 + 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "head"),
+    [
+        (
+            "beta   rate\n 0.5  10.21\n   1   9.9\n",
+            [["0.5", "10.21"], ["1", "9.9"]],
+            ["beta", "rate"],
+        ),
+        ("VAE        0.1  2\nbeta-VAE  10.0  3\nGAN        7.0  4", 3, None),
+        ("some words first\nA   1   2\nB   3   4\nC  10  20\nand words after", 3, None),
+    ],
+)
+def test_printed_columns_become_a_table(text, rows, head):
+    made = slides.printed_table(text)
+    found = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr>(.*?)</tr>", made)]
+    found = [row for row in found if row]
+    assert len(found) == (rows if isinstance(rows, int) else len(rows))
+    if not isinstance(rows, int):
+        assert found == rows
+    assert re.findall("<th [^>]*>(.*?)</th>", made) == (head or [])
+    assert ("words first" in text) == ("<pre>some words first</pre>" in made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one line",
+        "Some words that are set\nin three lines of prose,\nas a person writes them.",
+        "tensor([[1.,  2.],\n        [3.,  4.],\n        [5.,  6.]])",
+        "a  b\nc  d\ne  f",
+        "",
+    ],
+)
+def test_what_is_no_table_stays_as_it_was_printed(text):
+    assert slides.printed_table(text) == ""
+
+
+def test_what_was_printed_in_pieces_is_one_text():
+    pieces = [new_output("stream", name="stdout", text=text) for text in ("a\n", "b\n")]
+    pieces += [new_output("stream", name="stderr", text="c\n")]
+    shown = slides.live_outputs(new_notebook(cells=[new_code_cell("x", outputs=pieces)]))
+    assert [output.text for output in shown.cells[0].outputs] == ["a\nb\n", "c\n"]
 
 
 def test_a_deck_is_used_with_keys(parts, page, tmp_path):
