@@ -9,8 +9,8 @@ def hero() -> str:
     """An explorer that moves by itself, as HTML: of faces if there are any, of sprites if not."""
     trained_on = {name: zoo.about(name).get("data") for name in zoo.names()}
     people = [name for name, data in trained_on.items() if data == "faces"]
-    # A Gaussian likelihood draws faces far better than a Bernoulli one.
-    people.sort(key=lambda name: zoo.load(name).likelihood != "gaussian")
+    # Those trained on pairs have a latent for each factor; a Gaussian likelihood draws faces well.
+    people.sort(key=lambda name: ("pairs" not in name, zoo.load(name).likelihood != "gaussian"))
     if people:
         data, name = _some_faces(), people[0]
     else:
