@@ -38,7 +38,7 @@ def test_a_notebook_asks_each_check_of_its_module_once(path):
         (exercises.gaussian_kl, lambda mean, log_var: 1 / 0, "stopped with ZeroDivisionError"),
         (exercises.both_scores, lambda table: (1, 2, 3), "return two numbers: (D, C)."),
         (exercises.both_scores, lambda table: ("one", "two"), "expected one number, but got str"),
-        (exercises.which_side, 3, "expected three words"),
+        (exercises.fair_comparison, 3, "expected a dict"),
         (exercises.training_images, lambda classes: [-3], "row -3 does not exist"),
     ],
 )

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dvae_helpers import exercises
+from dvae_helpers import exercises, metrics
 
 
 def entropy(table):
@@ -35,9 +35,28 @@ SPLIT = [[1, 0], [1, 0], [0, 1], [0, 1]]  # every factor by two latents: D = 1
 MERGED = [[1, 1], [0, 0]]  # one latent serves all: C = 1
 
 
+def both_gaps(codes, classes):
+    """MIG and MIG-sup, the lower of the two."""
+    found = metrics.mig(codes, classes)
+    share = found.information / found.entropy[:, None]
+    known = share[:, share.amax(0) > 0.05]
+    if known.shape[1] == 0:
+        return 0.0
+    factors, latents = share.topk(2, dim=1).values, known.topk(2, dim=0).values
+    return min(
+        float((factors[:, 0] - factors[:, 1]).mean()), float((latents[0] - latents[1]).mean())
+    )
+
+
+def forest(codes, classes, name):
+    """D or C of a small part of the images."""
+    return getattr(metrics.dci(codes[::3], classes[::3], "forest"), name)
+
+
 @pytest.mark.parametrize(
     ("check", "answer"),
     [
+        (exercises.own_score, both_gaps),
         (exercises.row_score, right_row),
         (exercises.both_scores, right_both),
         (exercises.both_scores, lambda table: torch.tensor(right_both(table))),
@@ -81,6 +100,14 @@ def test_right(check, answer, verdict):
         (exercises.extremes, ([[1, 0], [1, 0]], MERGED), "column of zeros"),
         (exercises.extremes, SPLIT, "two tables"),
         (exercises.extremes, ([[1, -1], [0, 2]], MERGED), "negative"),
+        (exercises.own_score, lambda z, g: metrics.mig(z, g).score, "the code 'merged'"),
+        (exercises.own_score, lambda z, g: forest(z, g, "disentanglement"), "the code 'copied'"),
+        (exercises.own_score, lambda z, g: 1.0, "pure noise gets 1.00"),
+        (exercises.own_score, lambda z, g: 0.0, "at least 0.90"),
+        (exercises.own_score, lambda z, g: 100 * both_gaps(z, g), "from 0 to 1"),
+        (exercises.own_score, lambda z, g: math.nan, "NaN"),
+        (exercises.own_score, lambda z, g: float(z[:, 1].std() > 0), "that must not matter"),
+        (exercises.own_score, lambda z, g: z, "one number"),
     ],
 )
 def test_wrong(check, answer, hint, verdict):
@@ -96,6 +123,7 @@ def test_wrong(check, answer, hint, verdict):
         (exercises.both_scores, lambda importance: None),
         (exercises.normalised_error, lambda predicted, target, guess: ...),
         (exercises.extremes, ...),
+        (exercises.own_score, lambda codes, classes: ...),
     ],
 )
 def test_stub_is_not_answered(check, stub, verdict):

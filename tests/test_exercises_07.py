@@ -40,11 +40,15 @@ def right_winner(better, worse):
 
 
 def right_shares(scores):
-    cell = scores.mean(2)
-    rows, columns = cell.mean(1), cell.mean(0)
-    rest = cell - rows[:, None] - columns + cell.mean()
-    parts = [rows.var(), columns.var(), (rest**2).mean(), scores.var(2).mean()]
+    rows, columns = scores.mean(1), scores.mean(0)
+    rest = scores - rows[:, None] - columns + scores.mean()
+    parts = [rows.var(), columns.var(), (rest**2).mean()]
     return np.array(parts) / scores.var()
+
+
+def seed_left_in_the_rest(scores):
+    setting, seed, rest = right_shares(scores)
+    return np.array([setting, seed, seed + rest])
 
 
 def right_agreement(a, b):
@@ -102,13 +106,11 @@ def test_right(check, answer, verdict):
         (exercises.wrong_winner, lambda a, b: b, "one number"),
         (exercises.wrong_winner, lambda a, b: 2.0, "too large"),
         (exercises.shares, lambda s: right_shares(s) * s.var(), "Divide each by their sum"),
-        (exercises.shares, lambda s: right_shares(s)[:3], "four numbers"),
-        (exercises.shares, lambda s: right_shares(s)[[1, 0, 2, 3]], "share of the objective"),
-        (
-            exercises.shares,
-            lambda s: right_shares(s) + np.array([0, 0, 0, 0.3]),
-            "sum to 1.300",
-        ),
+        (exercises.shares, lambda s: right_shares(s)[:2], "three numbers"),
+        (exercises.shares, lambda s: right_shares(s)[[1, 0, 2]], "settings are the rows"),
+        (exercises.shares, seed_left_in_the_rest, "seed in it"),
+        (exercises.shares, lambda s: right_shares(s)[[2, 1, 0]], "share of the setting"),
+        (exercises.shares, lambda s: right_shares(s) + np.array([0, 0, 0.3]), "sum to 1.300"),
         (
             exercises.rank_agreement,
             lambda a, b: np.corrcoef(a, b)[0, 1],

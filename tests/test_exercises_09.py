@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.nn import functional as F
 
 from dvae_helpers import exercises
@@ -53,6 +55,32 @@ def through_probabilities(q, other):
     return (chance.log() - (1 - chance).log()).mean(), loss
 
 
+def report(**changed):
+    """A report without a fault: the first is better in every seed, at the same distortion."""
+    first, second = np.array([0.5, 0.4, 0.6, 0.45, 0.5]), np.array([0.3, 0.25, 0.35, 0.2, 0.35])
+    gap = first - second
+    given = {
+        "question": "Does the first objective score more than the second?",
+        "prediction": "I think that we cannot tell them apart.",
+        "seeds": [3, 1, 4, 15, 9],
+        "first": first,
+        "second": second,
+        "first_distortion": [26.0, 27.0, 25.5, 26.5, 26.0],
+        "second_distortion": [25.0, 25.5, 26.5, 25.0, 26.0],
+        "mean": gap.mean(),
+        "half": stats.t.ppf(0.975, 4) * gap.std(ddof=1) / math.sqrt(5),
+        "claim": "first",
+    }
+    return given | changed
+
+
+def no_difference():
+    gap = np.array([0.1, -0.1, 0.2, -0.15, 0.0])
+    half = stats.t.ppf(0.975, 4) * gap.std(ddof=1) / math.sqrt(5)
+    second = 0.3 + 0 * gap
+    return report(first=(second + gap).tolist(), second=second, mean=gap.mean(), half=half)
+
+
 @pytest.mark.parametrize(
     ("check", "answer"),
     [
@@ -65,8 +93,8 @@ def through_probabilities(q, other):
         (exercises.lower_bound, lambda q, p: float(right_bound(q, p))),
         (exercises.repaired_losses, by_entropy),
         (exercises.repaired_losses, lambda q, p: [q.mean(), classification_loss(q, p)]),
-        (exercises.which_side, ["over", "under", "under"]),
-        (exercises.which_side, ("Over", " under", "UNDER")),
+        (exercises.fair_comparison, report()),
+        (exercises.fair_comparison, no_difference() | {"claim": "cannot tell"}),
     ],
 )
 def test_right(check, answer, verdict):
@@ -115,12 +143,19 @@ def test_right(check, answer, verdict):
         (exercises.repaired_losses, lambda q, p: (q.mean(), by_entropy(-q, -p)[1]), "exchanged"),
         (exercises.repaired_losses, through_probabilities, "rounded to 1"),
         (exercises.repaired_losses, lambda q, p: q.mean(), "two things"),
-        (exercises.which_side, ["under", "under", "under"], "by heart"),
-        (exercises.which_side, ["over", "over", "under"], "near 0"),
-        (exercises.which_side, ["over", "under", "over"], "4,608 spikes"),
-        (exercises.which_side, ["over", "under"], "three words"),
-        (exercises.which_side, "over", "three words"),
-        (exercises.which_side, ["above", "under", "under"], '"over" or "under"'),
+        (exercises.fair_comparison, {"claim": "first"}, "no entry 'question'"),
+        (exercises.fair_comparison, report(prediction="none"), "say the prediction"),
+        (exercises.fair_comparison, report(seeds=[1, 2, 3]), "at least five"),
+        (exercises.fair_comparison, report(seeds=[1, 2, 3, 4, 4]), "different seeds"),
+        (exercises.fair_comparison, report(first=[0.5] * 4), "for each of the 5"),
+        (exercises.fair_comparison, report(first=[0.5] * 4 + [math.nan]), "NaN"),
+        (exercises.fair_comparison, report(first=["good"] * 5), "no numbers"),
+        (exercises.fair_comparison, report(second_distortion=[29.0] * 5), "differ by 2.8 nats"),
+        (exercises.fair_comparison, report(mean=-0.2), "mean of first - second is too small"),
+        (exercises.fair_comparison, report(half=0.03), "interval is too small"),
+        (exercises.fair_comparison, report(claim="better"), "expected one of"),
+        (exercises.fair_comparison, report(claim="cannot tell"), "does not say so"),
+        (exercises.fair_comparison, no_difference(), "does not say so"),
     ],
 )
 def test_wrong(check, answer, hint, verdict):
@@ -136,7 +171,7 @@ def test_wrong(check, answer, hint, verdict):
         (exercises.repaired_shuffle, lambda z, generator: None),
         (exercises.lower_bound, lambda q_logits, p_logits: ...),
         (exercises.repaired_losses, lambda q_logits, product_logits: ...),
-        (exercises.which_side, ...),
+        (exercises.fair_comparison, ...),
     ],
 )
 def test_stub_is_not_answered(check, stub, verdict):

@@ -9,11 +9,11 @@ done and what is next.
 # ruff: noqa: F401 - the names are for the notebooks
 
 from .adversarial_relatives import (
+    fair_comparison,
     lower_bound,
     repaired_losses,
     repaired_shuffle,
     unequal_classes,
-    which_side,
 )
 from .beta_vae_lagrangian import constrained_step, price_with_sleepers, spare_budget, water_filling
 from .comparing_models import (
@@ -23,7 +23,7 @@ from .comparing_models import (
     turned_posteriors,
     wrong_winner,
 )
-from .dci import both_scores, extremes, normalised_error, row_score
+from .dci import both_scores, extremes, normalised_error, own_score, row_score
 from .hints import hint
 from .mutual_information_gap import blind_spot, entropy, gap, mutual_information, why_the_gap
 from .new_combinations import (

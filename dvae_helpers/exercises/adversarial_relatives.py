@@ -1,12 +1,19 @@
 """The checks of notebook 09."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import stats
 
 from .. import adversaries
-from .checking import Wrong, call, check, compare, refuse, tensor_of, two_of
+from .checking import Wrong, call, check, compare, compare_number, refuse, tensor_of, two_of
+
+REPORT = ("question", "prediction", "seeds", "first", "second", "first_distortion")
+REPORT += ("second_distortion", "mean", "half", "claim")
+CLAIMS = ("first", "second", "cannot tell")
 
 
 @check
@@ -109,16 +116,55 @@ def repaired_losses(answer: Any) -> None:
 
 
 @check
-def which_side(answer: Any) -> None:
-    """Three situations, in order: "over" or "under" for the discriminator's estimate."""
-    if not isinstance(answer, list | tuple) or len(answer) != 3:
-        raise Wrong('expected three words in a list, each "over" or "under".')
-    words = [str(word).strip().lower() for word in answer]
-    if not set(words) <= {"over", "under"}:
-        raise Wrong('each word must be "over" or "under".')
-    if words[0] != "over":
-        raise Wrong("A: it knows these 100 codes by heart. Is it then too sure, or not enough?")
-    if words[1] != "under":
-        raise Wrong("B: before the first step, all logits are near 0. What is their mean?")
-    if words[2] != "under":
-        raise Wrong("C: can a smooth network see 4,608 spikes that lie close together?")
+def fair_comparison(answer: Any) -> None:
+    """A report of two objectives at equal distortion: a dict with the entries of `REPORT`.
+
+    first, second and both distortions: one number for each seed, in the order of the seeds.
+    """
+    if not isinstance(answer, Mapping):
+        raise Wrong(f"expected a dict, but got {type(answer).__name__}.")
+    for name in REPORT:
+        if name not in answer:
+            raise Wrong(f"your report has no entry {name!r}; it needs {', '.join(REPORT)}.")
+    for name in ("question", "prediction"):
+        if not isinstance(answer[name], str) or len(answer[name].split()) < 5:
+            raise Wrong(f"say the {name} in a sentence, in words, before you look.")
+    seeds = [int(seed) for seed in answer["seeds"]]
+    if len(seeds) < 5 or len(set(seeds)) < len(seeds):
+        raise Wrong(f"expected at least five different seeds; yours are {seeds}.")
+    columns = {name: _of_every_seed(answer[name], name, len(seeds)) for name in REPORT[3:7]}
+    gap = columns["first_distortion"].mean() - columns["second_distortion"].mean()
+    if abs(gap) > 2:
+        raise Wrong(
+            f"the mean distortions differ by {abs(gap):.1f} nats. Equal means: by 2 nats at most. "
+            "Change beta or gamma of one of them."
+        )
+    difference = columns["first"] - columns["second"]
+    half = float(stats.t.ppf(0.975, len(seeds) - 1) * difference.std(ddof=1) / len(seeds) ** 0.5)
+    mean = float(difference.mean())
+    compare_number(answer["mean"], mean, 1e-6 + 1e-3 * abs(mean), "the mean of first - second")
+    compare_number(answer["half"], half, 1e-6 + 1e-3 * half, "half of its paired 95% interval")
+    right = "cannot tell" if abs(mean) <= half else "first" if mean > 0 else "second"
+    if answer["claim"] not in CLAIMS:
+        raise Wrong(f"your claim is {answer['claim']!r}; expected one of {', '.join(CLAIMS)}.")
+    if answer["claim"] != right:
+        raise Wrong(
+            f"your claim is {answer['claim']!r}, but the interval {mean:+.3f} +- {half:.3f} does "
+            "not say so."
+        )
+
+
+def _of_every_seed(values: Any, name: str, seeds: int) -> np.ndarray:
+    """One finite number for each seed."""
+    try:
+        numbers = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise Wrong(f"{name} has entries that are no numbers.") from None
+    if numbers.shape != (seeds,):
+        raise Wrong(
+            f"{name} has the shape {numbers.shape}; expected one number for each of the {seeds} "
+            "seeds."
+        )
+    if not np.isfinite(numbers).all():
+        raise Wrong(f"{name} has entries that are NaN or infinite.")
+    return numbers

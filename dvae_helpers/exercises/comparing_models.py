@@ -91,31 +91,39 @@ def wrong_winner(answer: Any) -> None:
 
 @check
 def shares(answer: Any) -> None:
-    """shares(scores (O, B, S)) -> (4,): objective, beta, both together, seed; they sum to 1."""
-    for sizes in ((2, 5, 5), (3, 4, 6)):
+    """shares(scores (C, S)) -> (3,): setting, seed, rest; they sum to 1."""
+    for sizes in ((4, 7), (3, 5)):
         scores = _scores(*sizes, seed=sum(sizes))
         parts = _parts_of_variance(scores)
         right = parts / parts.sum()
         result = np.asarray(call(answer, scores.copy()), dtype=float)
-        if result.shape != (4,):
-            raise Wrong(f"return four numbers; yours has the shape {result.shape}.")
-        refuse(result, right, (parts, "those are the four parts. Divide each by their sum."))
+        if result.shape != (3,):
+            raise Wrong(f"return three numbers; yours has the shape {result.shape}.")
+        within = parts[1] + parts[2]
+        refuse(
+            result,
+            right,
+            (parts, "those are the three parts. Divide each by their sum."),
+            (right[[1, 0, 2]], "settings are the rows, seeds the columns."),
+            (
+                np.array([parts[0], parts[1], within]) / parts.sum(),
+                "your rest still has the seed in it: take the mean of each seed off, too.",
+            ),
+        )
         if not math.isclose(result.sum(), 1, rel_tol=1e-6):
             raise Wrong(
-                f"your shares sum to {result.sum():.3f}, but the four parts are all there is."
+                f"your shares sum to {result.sum():.3f}, but the three parts are all there is."
             )
-        for place, name in enumerate(("the objective", "beta", "both together", "the seed")):
+        for place, name in enumerate(("the setting", "the seed", "the rest")):
             compare_number(result[place], right[place], 1e-6, f"the share of {name}")
 
 
 def _parts_of_variance(scores: np.ndarray) -> np.ndarray:
-    """(4,): variances of the effects of objective, beta, both together, and within settings."""
-    cell = scores.mean(2)
-    objective = cell.mean(1, keepdims=True) - scores.mean()
-    beta = cell.mean(0, keepdims=True) - scores.mean()
-    together = cell - scores.mean() - objective - beta
-    within = scores - cell[:, :, None]
-    return np.array([(part**2).mean() for part in (objective, beta, together, within)])
+    """(3,): mean squares of the effects of setting and seed, and of what they leave over."""
+    setting = scores.mean(1, keepdims=True) - scores.mean()
+    seed = scores.mean(0, keepdims=True) - scores.mean()
+    rest = scores - scores.mean() - setting - seed
+    return np.array([(part**2).mean() for part in (setting, seed, rest)])
 
 
 @check

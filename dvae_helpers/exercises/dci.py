@@ -146,3 +146,60 @@ def extremes(answer: Any) -> None:
             raise Wrong(f"your {which} table has {names[0]} = {high:.2f}; it must be 1.")
         if low >= 0.7:
             raise Wrong(f"your {which} table has {names[1]} = {low:.2f}; it must be below 0.7.")
+
+
+def _codes_of_known_worth() -> dict[str, tuple[Tensor, Tensor]]:
+    """Codes (N, J) of a grid of two factors (N, 2), each with a name."""
+    generator = torch.Generator().manual_seed(65)
+    classes = torch.cartesian_prod(torch.arange(6), torch.arange(5)).repeat(20, 1)
+    clean = classes.double() - classes.double().mean(0)
+    clean = clean / clean.std(0)
+    empty = torch.zeros(len(classes), 2, dtype=torch.float64)
+    number = (5 * classes[:, :1] + classes[:, 1:]).double()
+    turn = torch.tensor([[1.0, 1.0], [-1.0, 1.0]], dtype=torch.float64) / math.sqrt(2)
+    codes = {
+        "perfect": torch.cat((clean, empty), 1),
+        "in another order": torch.cat((empty, clean), 1)[:, [3, 0, 2, 1]],
+        "with signs turned": torch.cat((-clean, empty), 1),
+        "noise": torch.randn(len(classes), 4, generator=generator, dtype=torch.float64),
+        "copied": torch.cat((clean, clean), 1),
+        "merged": torch.cat((number, empty), 1),
+        "rotated": torch.cat((clean @ turn, empty), 1),
+    }
+    return {name: (code, classes) for name, code in codes.items()}
+
+
+@check
+def own_score(answer: Any) -> None:
+    """score(codes (N, J), classes (N, K)) -> 0 to 1, tried on codes whose worth is known."""
+    found = {}
+    for name, (codes, classes) in _codes_of_known_worth().items():
+        found[name] = number_of(call(answer, codes.clone(), classes.clone()))
+        if math.isnan(found[name]):
+            raise Wrong(f"the code {name!r} gets NaN. Does it have an unused latent, all zeros?")
+        if not -1e-6 <= found[name] <= 1 + 1e-6:
+            raise Wrong(f"the code {name!r} gets {found[name]:.2f}: a score lies from 0 to 1.")
+    best = found["perfect"]
+    if best < 0.9:
+        raise Wrong(
+            f"the perfect code (with two unused latents) gets {best:.2f}; expected at least 0.90."
+        )
+    for name in ("in another order", "with signs turned"):
+        if abs(found[name] - best) > 0.02:
+            raise Wrong(
+                f"the perfect code gets {best:.2f}, and {found[name]:.2f} {name}: that must not "
+                "matter."
+            )
+    if found["noise"] > 0.15:
+        raise Wrong(f"pure noise gets {found['noise']:.2f}; expected at most 0.15.")
+    asks = {
+        "copied": "each factor is in two latents",
+        "merged": "one latent holds both factors",
+        "rotated": "both latents are mixtures of both factors",
+    }
+    for name, what in asks.items():
+        if found[name] > 0.6 * best:
+            raise Wrong(
+                f"{what} in the code {name!r}, but it gets {found[name]:.2f}; expected at most "
+                f"{0.6 * best:.2f}, six tenths of the perfect one."
+            )
