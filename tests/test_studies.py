@@ -1,5 +1,6 @@
 """Each program that makes shipped data, in miniature: made, stopped, gone on with, refused."""
 
+import csv
 import dataclasses
 import functools
 
@@ -14,6 +15,7 @@ from dvae_helpers.studies import (
     new_combinations,
     pressure,
     referee_training,
+    shipped,
     store,
 )
 from dvae_helpers.studies.__main__ import STUDIES, main
@@ -202,3 +204,46 @@ class TestCommand:
             main()
         assert stop.value.code == 2
         assert capsys.readouterr().err == "Error: The folder holds another run.\n"
+
+
+class TestShipped:
+    def test_a_model_that_copies_its_factors(self, monkeypatch):
+        """Two latents are two factors, one is noise: shares and MIG say so."""
+        data = datasets.load("small_sprites")
+        model = zoo.load("small_beta_vae_4").eval()
+        classes = data.classes(torch.arange(len(data))).float()
+        generator = torch.Generator().manual_seed(0)
+        mean = torch.randn(len(data), model.latents, generator=generator)
+        mean[:, 1], mean[:, 4] = classes[:, -1] / 3, -classes[:, -2] / 3
+        log_var = torch.full_like(mean, -6.0)
+
+        def posteriors(model, data, index):
+            return mean[index], log_var[index]
+
+        monkeypatch.setattr(shipped, "posteriors", posteriors)
+        row = shipped.measure(model, data)
+        first, second = data.factors.names[-1], data.factors.names[-2]
+        assert f"{first}: latent 1 1.00" in row["best"]
+        assert f"{second}: latent 4 1.00" in row["best"]
+        assert row["images"] == len(data)
+        assert 0.2 < row["mig_exact"] < 0.7
+        few = shipped.measure(model, data, most=700)
+        assert few["images"] == 700
+        assert abs(few["mig_exact"] - row["mig_exact"]) < 0.1
+
+    def test_the_sheet_moves_one_latent_a_row(self):
+        data = datasets.load("small_sprites")
+        model = zoo.load("small_beta_vae_4").eval()
+        picture = shipped.sheet(model, data)
+        assert picture.shape == (1, model.latents * 32, shipped.COLUMNS * 32)
+        assert picture.min() >= 0 and picture.max() <= 1
+        rows = picture.reshape(model.latents, 32, shipped.COLUMNS, 32).var(2).sum((1, 2))
+        assert rows.max() > 100 * rows.min()  # used and unused latents
+
+    def test_every_model_with_images_is_in_the_table(self, monkeypatch, tmp_path):
+        names = ["small_beta_vae_4", "faces_gaussian_beta_tcvae_6_seed0", "fruits_vae_1"]
+        monkeypatch.setattr(shipped.zoo, "names", lambda: names)
+        shipped.ship(tmp_path, target=tmp_path)
+        rows = list(csv.DictReader((tmp_path / "zoo_models.csv").open()))
+        assert [row["model"] for row in rows] == ["small_beta_vae_4", "fruits_vae_1"]
+        assert (tmp_path / "fruits_vae_1.png").exists()

@@ -14,6 +14,7 @@ from . import (
     pressure,
     referee_training,
     sharper,
+    shipped,
 )
 
 STUDIES = {
@@ -25,6 +26,7 @@ STUDIES = {
     "faces": faces.ship,
     "faces_pairs": faces.ship_pairs,
     "sharper": sharper.ship,
+    "shipped": shipped.ship,
 }
 
 

@@ -21,7 +21,7 @@ from ..models import VAE, posteriors
 from .store import kept
 
 MODEL = "faces_beta_tcvae_20_seed1"
-STEPS, BATCH, RATE = 1500, 32, 2e-4
+STEPS, BATCH, RATE = 800, 32, 2e-4
 WEIGHT = 20.0  # of the discriminator's opinion (nats of its choice), against the distortion
 
 

@@ -1,0 +1,106 @@
+"""Every model of the zoo, measured in one way: which latent goes with which factor, MIG, terms.
+
+Writes a table, and a contact sheet of each model to look at: a row for each latent, moved through
+the middle 98 % of its means while the others stay as they are for one image.
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .. import combinations, datasets, estimators, metrics, zoo
+from ..datasets import ImageSet, data_folder
+from ..files import write_whole
+from ..models import VAE, posteriors
+from ..shares import shares
+from .store import kept, write_rows
+
+MOST = 50_000  # images of a large data set that are measured, spread evenly over it
+COLUMNS = 9  # pictures in a row of a sheet
+
+
+def images_of(name: str) -> ImageSet | None:
+    """The images that a model of the zoo was trained on, or None if they are not drawn any more."""
+    about = zoo.about(name)
+    model, data = zoo.load(name), about.get("data", "")
+    if name.startswith("faces_gaussian"):
+        return None  # an earlier drawing, with seven factors
+    if name.startswith("fruits_"):
+        return combinations.training_set("medium")
+    found = datasets.load(data or ("sprites" if model.image_shape == (1, 64, 64) else ""))
+    return found if found.shape == tuple(model.image_shape) else None
+
+
+def measure(model: VAE, data: ImageSet, most: int = MOST) -> dict[str, Any]:
+    """Shares, exact MIG and the exact parts of the rate (nats) over `most` images at most."""
+    index = torch.arange(len(data))
+    if len(data) > most:
+        index = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:most]
+    mean, log_var = posteriors(model, data, index)
+    classes = data.classes(index)
+    varied = [k for k in range(classes.shape[1]) if len(classes[:, k].unique()) > 1]
+    table = shares(mean, log_var, classes[:, varied])
+    names = [data.factors.names[k] for k in varied]
+    parts = estimators.decompose(mean, log_var)
+    best = zip(names, table.max(1).values.tolist(), table.argmax(1).tolist(), strict=True)
+    return {
+        "images": len(index),
+        "mig_exact": float(metrics.mig_exact(mean, log_var, classes[:, varied]).score),
+        "mutual_information": float(parts.mutual_information),
+        "total_correlation": float(parts.total_correlation),
+        "dimension_kl": float(parts.dimension_kl),
+        "best": "; ".join(f"{factor}: latent {j} {share:.2f}" for factor, share, j in best),
+    }
+
+
+@torch.no_grad()
+def sheet(model: VAE, data: ImageSet) -> Tensor:
+    """Its traversals as one picture, (C, latents * H, COLUMNS * W), between 0 and 1."""
+    index = torch.arange(0, len(data), max(1, len(data) // 2000))
+    mean, _ = posteriors(model, data, index)
+    low, high = mean.quantile(0.01, 0), mean.quantile(0.99, 0)
+    rows = []
+    for j in range(model.latents):
+        codes = mean[len(mean) // 2].repeat(COLUMNS, 1)
+        codes[:, j] = torch.lerp(low[j], high[j], torch.linspace(0, 1, COLUMNS))
+        rows.append(torch.cat(list(model.pictures(codes)), 2))
+    return torch.cat(rows, 1)
+
+
+def ship(folder: Path, seeds: int = 1, target: Path | None = None) -> None:
+    """Measures what is missing; writes zoo_models.csv, and the sheets to `folder`.
+
+    The sheets are not shipped. `seeds` is not used: the models are those of the zoo.
+    """
+    target = target or data_folder() / "sweeps"
+    rows = []
+    for name in tqdm(zoo.names(), unit="model"):
+        data = images_of(name)
+        if data is None:
+            continue
+        model = zoo.load(name).eval()
+        weights = {key: value.half() for key, value in model.state_dict().items()}
+        digest = float(sum(value.double().abs().sum() for value in weights.values()))
+
+        def make(model=model, data=data):
+            return {"sheet": (255 * sheet(model, data)).round().to(torch.uint8)}, {
+                "row": measure(model, data)
+            }
+
+        settings = {"model": name, "weights": digest, "most": MOST}
+        tensors, notes = kept(folder / f"{name}.safetensors", settings, make)
+        write_whole(folder / f"{name}.png", _png(tensors["sheet"]))
+        rows.append({"model": name, "data": data.name, **notes["row"]})
+    write_rows(target / "zoo_models.csv", rows)
+
+
+def _png(pixels: Tensor) -> bytes:
+    content = io.BytesIO()
+    array = pixels.permute(1, 2, 0).numpy()
+    Image.fromarray(array[..., 0] if array.shape[2] == 1 else array).save(content, "PNG")
+    return content.getvalue()
