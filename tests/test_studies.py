@@ -236,7 +236,8 @@ class TestShipped:
         model = zoo.load("small_beta_vae_4").eval()
         picture = shipped.sheet(model, data)
         assert picture.shape == (1, model.latents * 32, shipped.COLUMNS * 32)
-        assert picture.min() >= 0 and picture.max() <= 1
+        assert picture.min() >= 0
+        assert picture.max() <= 1
         rows = picture.reshape(model.latents, 32, shipped.COLUMNS, 32).var(2).sum((1, 2))
         assert rows.max() > 100 * rows.min()  # used and unused latents
 
@@ -244,6 +245,6 @@ class TestShipped:
         names = ["small_beta_vae_4", "faces_gaussian_beta_tcvae_6_seed0", "fruits_vae_1"]
         monkeypatch.setattr(shipped.zoo, "names", lambda: names)
         shipped.ship(tmp_path, target=tmp_path)
-        rows = list(csv.DictReader((tmp_path / "zoo_models.csv").open()))
+        rows = list(csv.DictReader((tmp_path / "zoo_models.csv").read_text().splitlines()))
         assert [row["model"] for row in rows] == ["small_beta_vae_4", "fruits_vae_1"]
         assert (tmp_path / "fruits_vae_1.png").exists()
