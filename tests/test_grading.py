@@ -1,4 +1,4 @@
-"""Grading: twenty submissions, from right to hostile; each costs the row of its student alone."""
+"""Grading: submissions from right to hostile; each costs the row of its student alone."""
 
 import csv
 import json
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 IMPORTS = "import math\nimport os\nimport torch\nfrom dvae_helpers import exercises"
+BIG = 10**9 if sys.platform == "linux" else 10**14  # 4 GB, or more than any system has
 STUBS = {
     "grid_size": "icons = ...",
     "gap": 'def gap(information, entropy):\n    """A matrix."""\n    ...',
@@ -87,6 +88,8 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def graded(world):
+    if sys.platform == "win32":
+        pytest.skip("needs signals, to stop one cell")
     place, port, _ = world
     folder, precious = place / "handed in", str(place / "precious.txt")
     R = RIGHT
@@ -143,7 +146,7 @@ def graded(world):
         ),
         "13 ends Python": notebook(R, after=["import sys\nsys.exit(0)", "os._exit(0)"]),
         "14 ends Python at once": notebook(R, before=["os._exit(0)"]),
-        "15 takes all memory": notebook(dict(R, gap="big = torch.zeros(10**11)")),
+        "15 takes all memory": notebook(dict(R, gap=f"big = torch.zeros({BIG})")),
         "16 calls home": notebook(
             R,
             before=[
@@ -163,6 +166,11 @@ def graded(world):
         ),
         "18 deleted the checks": without(notebook(R), "check", "solution"),
         "20 =cmd|' <b>": notebook(R),
+        "23 fills the disk": notebook(
+            R,
+            before=["for n in range(8):\n    open(f'{n}', 'wb').write(bytes(90_000_000))"],
+            after=["open('one more', 'wb').write(bytes(200_000_000))"],
+        ),
     }
     for name, one in made.items():
         write(folder / f"{name}.ipynb", one)
@@ -209,6 +217,7 @@ NAMES = ("grid_size", "gap", "row_score")
         ("20 =cmd|' <b>", "right right right"),
         ("21 a folder", "right right right"),
         ("22 nothing", "missing missing missing"),
+        ("23 fills the disk", "right right right"),
     ],
 )
 def test_each_submission_gets_what_it_is_worth(graded, student, expected):
@@ -234,6 +243,7 @@ def test_each_submission_gets_what_it_is_worth(graded, student, expected):
         ("17", "cell 2: your code stopped with"),
         ("19", "not a notebook"),
         ("22", "there is no notebook"),
+        ("23", "your code stopped with OSError"),
     ],
 )
 def test_the_notes_say_what_went_wrong(graded, student, said):
@@ -244,9 +254,9 @@ def test_the_notes_say_what_went_wrong(graded, student, said):
 def test_nothing_was_changed_and_nobody_was_called(graded, world):
     place, _, calls = world
     assert (place / "precious.txt").read_text() == "as it was"
-    assert len(list((place / "handed in").iterdir())) == 22
+    assert len(list((place / "handed in").iterdir())) == 23
     assert calls == []
-    assert len(graded[1]) == 22
+    assert len(graded[1]) == 23
 
 
 def test_a_page_of_feedback_has_verdicts_and_answers_as_text(graded):

@@ -66,7 +66,8 @@ def grade(
         for each exercise of the notebooks that somebody handed in: right, wrong, crashed,
         unanswered, missing (its cells were deleted), or not reached (the program was stopped
         before). The pages of feedback are beside it, in the folder `out` without its ending.
-    seconds: for a notebook; a cell may take a third of it. memory: GB. jobs: how many at a time.
+    seconds: for a notebook; a cell may take a third of it (on Windows all). memory: GB. jobs: how
+        many at a time.
     again: grade those anew who did not change since they were graded.
 
     The table and the pages are written after each student, so that a run which was stopped goes on
@@ -96,7 +97,7 @@ def grade(
         if not again and (before := _kept(kept, student, mark)) is not None:
             return before
         try:
-            result = _student(student, paths, mark, ours, hidden, seconds, memory)
+            result = _student(student, paths, folder, mark, ours, hidden, seconds, memory)
         except Exception as error:  # whatever it is, it must not cost the others their rows
             note = f"could not be graded: {type(error).__name__}: {error}"
             return Result(student, "", notes=[note])
@@ -167,6 +168,7 @@ def _kept(file: Path, student: str, mark: str) -> Result | None:
 def _student(
     student: str,
     paths: list[Path],
+    folder: Path,
     mark: str,
     ours: dict[str, Master],
     hidden: list[Path],
@@ -185,7 +187,8 @@ def _student(
             continue
         if submission.notebook not in result.notebooks:
             result.notebooks.append(submission.notebook)
-        answers, notes = run(submission, path.parent, hidden, seconds, memory)
+        beside = None if path.parent == folder else path.parent
+        answers, notes = run(submission, beside, hidden, seconds, memory)
         result.notes += [f"{path.name}: {note}" for note in notes]
         for name, (kind, words) in answers.items():
             before = result.answers.get(name)
@@ -197,19 +200,24 @@ def _student(
 
 
 def run(
-    submission: Submission, beside: Path, hidden: list[Path], seconds: float, memory: float
+    submission: Submission, beside: Path | None, hidden: list[Path], seconds: float, memory: float
 ) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    """Runs one notebook in a process of its own -> verdict and words for each check, and notes."""
+    """Runs one notebook in a process of its own -> verdict and words for each check, and notes.
+
+    beside: a folder whose other files it may read; None where all students' files lie together.
+    """
     word = secrets.token_hex(16)
     before = confinement.namespaces()
     answers = dict.fromkeys(submission.checks, ("not reached", "The notebook stopped before."))
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="grade", ignore_cleanup_errors=True) as place:
-        own = Path(place).resolve() / "own"
-        _copy_small(beside, own, hidden)
+        own, given = Path(place).resolve() / "own", Path(place).resolve() / "given"
+        own.mkdir()
+        _copy_small(beside, given)
         job = {
             "word": word,
             "own": str(own),
+            "given": str(given),
             "hidden": [str(each) for each in hidden],
             "seconds": seconds,
             "memory": memory,
@@ -273,18 +281,14 @@ def _lines(file: Path, word: str) -> Iterator[dict]:
                     yield json.loads(content)
 
 
-def _copy_small(beside: Path, own: Path, hidden: list[Path]) -> None:
-    """The files that a student handed in with the notebook, and the fonts that matplotlib knows.
-
-    Where all submissions lie in one folder, nothing is copied: it is nobody's own.
-    """
-    own.mkdir()
+def _copy_small(beside: Path | None, given: Path) -> None:
+    """The files that a student handed in with the notebook, and the fonts that matplotlib knows."""
     import matplotlib
 
-    (own / ".matplotlib").mkdir()
+    (given / ".matplotlib").mkdir(parents=True)
     for fonts in Path(matplotlib.get_cachedir()).glob("fontlist*.json"):
-        shutil.copy(fonts, own / ".matplotlib")
-    if beside.resolve() in hidden:
+        shutil.copy(fonts, given / ".matplotlib")
+    if beside is None:
         return
     left = _COPIED
     for path in sorted(beside.rglob("*")):
@@ -292,8 +296,9 @@ def _copy_small(beside: Path, own: Path, hidden: list[Path]) -> None:
             continue
         left -= path.stat().st_size
         if left >= 0:
-            (own / path.relative_to(beside)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, own / path.relative_to(beside))
+            copy = given / path.relative_to(beside)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
 
 
 def _environment(own: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ Three layers, each of which works without the others:
   accidents; code that goes around Python goes around it, too.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -21,7 +22,7 @@ from typing import Any
 
 _UNSHARE = ("--net", "--mount", "--pid", "--fork", "--kill-child")
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _READ_ONLY = 442, -100, 0x8000, 1
-_BIND, _PRIVATE = 0x1000, 0x44000
+_PRIVATE = 0x44000
 
 
 @functools.cache
@@ -51,7 +52,8 @@ sys.exit(
 def close_in(own: Path, hidden: Sequence[Path]) -> None:
     """Within namespaces: all of the disk read-only but the folder `own`; `hidden` ones look empty.
 
-    Afterwards nothing of it can be undone: the rights to do so are given up.
+    `own` becomes an empty folder in memory, of 500 MB. Afterwards nothing of it can be undone: the
+    rights to do so are given up.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -69,8 +71,7 @@ def close_in(own: Path, hidden: Sequence[Path]) -> None:
     for folder in hidden:
         if folder.is_dir():
             did(libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, None))
-    own.mkdir(parents=True, exist_ok=True)
-    did(libc.mount(os.fsencode(own), os.fsencode(own), None, _BIND, None))
+    did(libc.mount(b"tmpfs", os.fsencode(own), b"tmpfs", 0, b"size=500m"))
     read_only(Path("/"), True)
     read_only(own, False)
     os.chdir(own)  # the folder as it was mounted now
@@ -91,7 +92,8 @@ def limit(seconds: float, memory: float) -> None:
         if (which := getattr(resource, name, None)) is not None:
             hard = resource.getrlimit(which)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(which, (value, value))
+            with contextlib.suppress(ValueError, OSError):  # macOS refuses some
+                resource.setrlimit(which, (value, value))
 
     at_most("RLIMIT_CPU", int(4 * seconds) + 5)  # of several threads
     at_most("RLIMIT_FSIZE", 100_000_000)

@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ def main() -> None:
     confinement.limit(job["seconds"], job["memory"])
     if job["namespaces"]:
         confinement.close_in(own, hidden)
+    shutil.copytree(job["given"], own, dirs_exist_ok=True)
     os.chdir(own)
     checks = _checks()
     shell = _shell()
