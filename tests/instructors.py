@@ -62,11 +62,14 @@ class Lecture:
 
 
 def lecture(path: Path) -> Lecture:
-    notebook = slides.shown_cells(nbformat.read(path, as_version=4))
+    notebook = nbformat.read(path, as_version=4)
     found, exercises = [Section("", 1)], {}
     for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "solution" in tags or cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
+            continue
         if cell.cell_type == "code":
-            shown = not cell.metadata.get("transient", {}).get("remove_source")
+            shown = "hide-input" not in tags
             found[-1].minutes += LINE * shown * len(cell.source.splitlines())
             kinds = [kind for output in cell.outputs for kind in output.get("data", {})]
             vote = "dvae-vote" in str(cell.outputs)
