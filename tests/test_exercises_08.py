@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dvae_helpers import exercises
+from dvae_helpers import combinations, exercises
 
 
 def right_pairs(classes, sizes):
@@ -102,3 +102,69 @@ def test_wrong(check, answer, hint, verdict):
 )
 def test_stub_is_not_answered(check, stub, verdict):
     assert verdict(check, stub).startswith("Not answered yet")
+
+
+def the_images_themselves(seed, seen):
+    truth = combinations.middle_fruits()
+    return lambda wanted: truth.images(truth.find(wanted))
+
+
+def good(seed, seen):
+    """Stands for a good drawing: near the held-out image, not equal."""
+    truth = the_images_themselves(seed, seen)
+    return lambda wanted: 0.98 * truth(wanted)
+
+
+def nearest_seen(seed, seen):
+    """What is like the wanted one in kind and size, in a colour that was seen."""
+    images, classes = (x(torch.arange(len(seen))) for x in (seen.images, seen.classes))
+
+    def draw(wanted):
+        apart = (classes != wanted[:, None]).double() @ torch.tensor([9.0, 1, 4]).double()
+        return images[apart.argmin(1)]
+
+    return draw
+
+
+def no_apple(seed, seen):
+    draw = good(seed, seen)
+
+    def spoiled(wanted):
+        images = draw(wanted)
+        images[(wanted == torch.tensor([0, 5, 1])).all(1)] = 1.0
+        return images
+
+    return spoiled
+
+
+def one_bad_seed(seed, seen):
+    return nearest_seen(seed, seen) if seed == 2 else good(seed, seen)
+
+
+def test_the_project_is_right_if_it_is_right_for_three_seeds(verdict):
+    assert verdict(exercises.another_way, good) == "Right.\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (the_images_themselves, "pixel by pixel"),
+        (nearest_seen, "seed 0: the referee finds 0 % of the unseen and 100 % of the seen"),
+        (one_bad_seed, "seed 2: the referee"),
+        (no_apple, "small black apple is none"),
+        (lambda seed, seen: lambda wanted: torch.ones(len(wanted), 24, 24), "have shape"),
+        (lambda seed, seen: lambda w: torch.full((len(w), 3, 24, 24), torch.nan), "NaN"),
+        (lambda seed, seen: torch.ones(3), "expected a function"),
+    ],
+)
+def test_the_project_is_not_right_without_a_new_combination(answer, hint, verdict):
+    said = verdict(exercises.another_way, answer)
+    assert said.startswith("Not yet: ")
+    assert hint in said
+
+
+@pytest.mark.parametrize(
+    "stub", [..., lambda seed, seen: ..., lambda seed, seen: lambda wanted: None]
+)
+def test_the_project_is_not_answered(stub, verdict):
+    assert verdict(exercises.another_way, stub).startswith("Not answered yet")

@@ -24,12 +24,13 @@ from .comparing_models import (
     wrong_winner,
 )
 from .dci import both_scores, extremes, normalised_error, own_score, row_score
+from .faces import attribute_direction, latents_of_their_own, matched_direction, worth
 from .hints import hint
 from .mutual_information_gap import blind_spot, entropy, gap, mutual_information, why_the_gap
 from .new_combinations import (
     after_rotation,
     all_right,
-    attribute_direction,
+    another_way,
     set_latents,
     unseen_pairs,
 )

@@ -5,7 +5,19 @@ from typing import Any
 
 import torch
 
-from .checking import call, check, choose, compare, compare_number, number_of, refuse, unchanged
+from .. import combinations, referee
+from .checking import (
+    Wrong,
+    call,
+    check,
+    choose,
+    compare,
+    compare_number,
+    number_of,
+    refuse,
+    tensor_of,
+    unchanged,
+)
 
 
 @check
@@ -98,34 +110,43 @@ def after_rotation(answer: Any) -> None:
 
 
 @check
-def attribute_direction(answer: Any) -> None:
-    """attribute_direction(codes, labels) -> (J,): the mean code with the label, less the others'.
+def another_way(answer: Any) -> None:
+    """another_way(seed, seen) -> draw; draw(wanted (B, 3)) -> images (B, 3, 24, 24), from 0 to 1.
 
-    codes: (N, J). labels: (N,) booleans.
+    The open project. It is run with three seeds on the training set "hard", and asked for every
+    held-out combination and every seen neighbour, the small black apple among them. Each seed
+    must be right about three quarters of both: more than the decoder that is told the labels.
     """
-    generator = torch.Generator().manual_seed(11)
-    for count, width in ((9, 4), (40, 3), (25, 6)):
-        codes = torch.randn(count, width, generator=generator, dtype=torch.float64) + 0.3
-        labels = torch.rand(count, generator=generator) < 0.35
-        labels[:2] = torch.tensor([True, False])
-        before = codes.clone()
-        result = call(answer, codes, labels)
-        unchanged(codes, before, "codes")
-        mine, others = codes[labels], codes[~labels]
-        right = mine.mean(0) - others.mean(0)
-        refuse(
-            result,
-            right,
-            (-right, "the sign is the other way: from the others to the labelled."),
-            (mine.mean(0), "that is where the labelled codes lie. Where are the others?"),
-            (
-                mine.mean(0) - codes.mean(0),
-                "subtract the mean of the others, not of all codes.",
-            ),
-            (mine.sum(0) - others.sum(0), "those are sums: the larger group wins. Use means."),
-            (
-                mine.mean() - others.mean(),
-                "that is one number. Average over the images only, and keep the latents.",
-            ),
+    seen = combinations.training_set("hard")
+    arbiter, every = referee.load(), combinations.middle_fruits()
+    wanted, near = (combinations.wishes("hard", unseen, 1)[0] for unseen in (True, False))
+    truth = every.images(every.find(wanted))
+    apple = (wanted == torch.tensor([0, 5, 1])).all(1)  # small and black
+    for seed in range(3):
+        draw = call(answer, seed, seen)
+        drawn = _drawings(call(draw, wanted.clone()), wanted)
+        if ((drawn - truth).abs().flatten(1).amax(1) < 1 / 255).double().mean() > 0.5:
+            raise Wrong(
+                "those are the held-out images themselves, pixel by pixel. Learn from `seen` alone."
+            )
+        new = referee.marks(drawn, wanted, "hard", arbiter)
+        known = referee.marks(_drawings(call(draw, near.clone()), near), near, "hard", arbiter)
+        marks = (
+            f"seed {seed}: the referee finds {100 * new['named']:.0f} % of the unseen and "
+            f"{100 * known['named']:.0f} % of the seen combinations right, and "
+            f"{100 * new['copied']:.0f} % of the unseen ones look most like a training image."
         )
-        compare(result, right, "your direction")
+        if min(new["named"], known["named"]) < 0.75:
+            raise Wrong(f"{marks} Reach 75 % of both with each of three seeds.")
+        if referee.marks(drawn[apple], wanted[apple], "hard", arbiter)["named"] < 1:
+            raise Wrong(f"{marks} But its small black apple is none.")
+
+
+def _drawings(images: Any, wanted: torch.Tensor) -> torch.Tensor:
+    """What a student's function drew, as images."""
+    images, shape = tensor_of(images).detach().float(), (len(wanted), 3, 24, 24)
+    if images.shape != shape:
+        raise Wrong(f"the drawings have shape {tuple(images.shape)}; expected {shape}.")
+    if not images.isfinite().all():
+        raise Wrong("some drawings have pixels that are NaN or infinite.")
+    return images.clamp(0, 1)
