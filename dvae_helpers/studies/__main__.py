@@ -13,7 +13,6 @@ from . import (
     new_combinations,
     pressure,
     referee_training,
-    sharper,
     shipped,
 )
 
@@ -25,7 +24,6 @@ STUDIES = {
     "fruit_pairs": fruit_pairs.ship,
     "faces": faces.ship,
     "faces_pairs": faces.ship_pairs,
-    "sharper": sharper.ship,
     "shipped": shipped.ship,
 }
 
