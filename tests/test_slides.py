@@ -29,7 +29,8 @@ return [...document.querySelectorAll('.slides > section > section')].flatMap(sli
   slide.querySelectorAll('.fragment').forEach(part => part.classList.add('visible'));
   const over = [...slide.querySelectorAll('*')].filter(part => {
     const box = part.getBoundingClientRect();
-    return box.width > 0 && !part.closest('aside, mjx-assistive-mml')
+    return box.width > 0
+      && !part.closest('aside, mjx-assistive-mml, details:not([open]) > :not(summary)')
       && (box.bottom > frame.bottom || box.right > frame.right || box.left < frame.left);
   });
   const words = slide.textContent.trim().slice(0, 40);
@@ -52,7 +53,8 @@ RULES = """() => [...document.querySelectorAll('.slides > section > section')].f
   slide.querySelectorAll('.fragment').forEach(part => part.classList.add('visible'));
   const all = what => [...slide.querySelectorAll(what)].filter(one => !one.closest('aside'));
   if (!all('h1, h2, h3, h4').some(one => one.textContent.trim())) wrong.push('no heading');
-  const words = all('.jp-MarkdownOutput > :is(p, ul, ol, blockquote, table), .carried:not(h3)');
+  const words = all('.jp-MarkdownOutput > :is(p, ul, ol, blockquote, table),'
+    + ' .carried:not(h3), .dvae-vote :is(legend, .question)');
   if (!words.some(one => one.textContent.trim())) wrong.push('no text');
   for (const block of all('.jp-InputArea pre')) {
     const {fontSize, lineHeight} = getComputedStyle(block);
