@@ -1,7 +1,6 @@
-"""What more pressure does: objectives, weights and seeds on two small sets, to convergence.
+"""What more pressure does: objectives, weights and seeds on two small sets.
 
-It settles three questions of the course: does beta raise the score, does the estimator of the
-total correlation matter for training, and does the start of a dense model keep it mixed?
+Does beta raise the score, and does the estimator of the total correlation matter for training?
 """
 
 import dataclasses
@@ -70,16 +69,10 @@ class Setting:
 
 
 def _sprites() -> list[Setting]:
-    dense = functools.partial(Setting, "small_sprites")
-    conv = functools.partial(Setting, "small_sprites", architecture="conv", hidden=128)
-    found = [dense("beta_vae", beta) for beta in (1.0, 4.0, 16.0)]
-    for beta in (4.0, 16.0):
-        found += [dense("beta_tcvae", beta, name) for name in ("weighted", "stratified")]
-    found.append(dense("factor_vae", 15.0))
-    found += [dense("beta_vae", 4.0, start="torch")]
-    found += [dense("beta_tcvae", 4.0, "weighted", start="torch")]
-    found += [conv("beta_vae", beta) for beta in (1.0, 4.0)]
-    return [*found, conv("beta_tcvae", 4.0, "weighted")]
+    """Convolutional: a dense model takes more than 16,000 steps, whatever its start."""
+    conv = functools.partial(Setting, "small_sprites", architecture="conv", hidden=128, steps=4000)
+    found = [conv("beta_vae", beta) for beta in (1.0, 4.0)]
+    return [*found, conv("beta_tcvae", 4.0, "stratified")]
 
 
 def _ellipses() -> list[Setting]:
