@@ -161,6 +161,7 @@
     below.append(range.extractContents());
     slide.after(below);
     below.querySelector(".fragment")?.classList.remove("fragment"); // a slide does not begin empty
+    complete(slide, slide.previousElementSibling);
     complete(below, slide);
     return below;
   }
@@ -185,11 +186,15 @@
     return block;
   }
 
-  // A slide without a heading has that of the slide before; one without text has its last words.
+  // A slide without a heading has that of the slide before; one without text has its last words,
+  // or if that is a vote without any, those of the slide before the vote.
   function complete(slide, before) {
     if (!before) return;
     if (!blocks(slide).length) {
-      const said = blocks(before).filter((block) => words(block) > 3), last = said.at(-1);
+      let speaker = before;
+      while (!blocks(speaker).length && speaker.querySelector(".dvae-vote") && speaker.previousElementSibling)
+        speaker = speaker.previousElementSibling;
+      const said = blocks(speaker).filter((block) => words(block) > 3), last = said.at(-1);
       const rest = said.slice(0, -1).reduce((sum, block) => sum + words(block), 0);
       const moved = last && rest > 15 && before.nextElementSibling === slide && own(before).every(isText);
       if (last) slide.prepend(moved ? last : shortened(carried(last)));
