@@ -253,3 +253,8 @@ def test_the_gap_explorer_has_the_scores_of_each_place(degrees, copy):
     assert content["shares"][m][n] == pytest.approx(share.flatten().tolist(), abs=1e-3)
     assert len(content["scores"]) == 11
     assert all(len(row) == 31 for row in content["scores"])
+
+
+def test_every_name_is_what_it_says_and_no_module():
+    for name in widgets.__all__:
+        assert callable(getattr(widgets, name)), f"widgets.{name} is {getattr(widgets, name)}"

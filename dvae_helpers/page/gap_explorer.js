@@ -38,8 +38,7 @@ function gapExplorer(root, content) {
     plane.draw(turned, `The lattice of the two factors, turned by ${degrees[n]} degrees`);
     content.shares[m][n].forEach((share, k) => {
       cells[k].textContent = share.toFixed(2);
-      cells[k].style.background = `rgba(0, 114, 178, ${(0.75 * share).toFixed(2)})`;
-      cells[k].classList.toggle("dark", share > 0.6);
+      cells[k].style.background = `rgba(0, 114, 178, ${(0.35 * share).toFixed(2)})`; // read in black and in white
     });
     const scores = content.scores[m][n];
     scores.forEach((score, k) => {

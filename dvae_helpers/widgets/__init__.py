@@ -3,7 +3,7 @@
 from ..codes import nearest, spoil, spoiled_scores, swap, tracked
 from ..figures import png, tile, traverse
 from ..page import explorer
-from .explorer import Explorer
+from .linked import Explorer
 from .frontier import frontier
 from .gap_explorer import gap_explorer
 from .race import race
