@@ -3,9 +3,9 @@
 from ..codes import nearest, spoil, spoiled_scores, swap, tracked
 from ..figures import png, tile, traverse
 from ..page import explorer
-from .linked import Explorer
 from .frontier import frontier
 from .gap_explorer import gap_explorer
+from .linked import Explorer
 from .race import race
 from .slack import be_the_encoder
 from .swapper import swapper
