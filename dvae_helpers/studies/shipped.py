@@ -47,10 +47,14 @@ def measure(model: VAE, data: ImageSet, most: int = MOST) -> dict[str, Any]:
     table = shares(mean, log_var, classes[:, varied])
     names = [data.factors.names[k] for k in varied]
     parts = estimators.decompose(mean, log_var)
+    try:
+        score = float(metrics.mig_exact(mean, log_var, classes[:, varied]).score)
+    except ValueError:  # posteriors too narrow for the integral, as those of an AAE
+        score = float("nan")
     best = zip(names, table.max(1).values.tolist(), table.argmax(1).tolist(), strict=True)
     return {
         "images": len(index),
-        "mig_exact": float(metrics.mig_exact(mean, log_var, classes[:, varied]).score),
+        "mig_exact": score,
         "mutual_information": float(parts.mutual_information),
         "total_correlation": float(parts.total_correlation),
         "dimension_kl": float(parts.dimension_kl),

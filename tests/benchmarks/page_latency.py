@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import conftest
 import torch
 from playwright.sync_api import sync_playwright
 
+import conftest
 from dvae_helpers import datasets, page, zoo
 
 # After the key, the browser sends "input", then draws in its next frame.
