@@ -4,6 +4,7 @@ Writes a table, and a contact sheet of each model to look at: a row for each lat
 the middle 98 % of its means while the others stay as they are for one image.
 """
 
+import contextlib
 import io
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..shares import shares
 from .store import kept, write_rows
 
 MOST = 50_000  # images of a large data set that are measured, spread evenly over it
+PARTS = ("mutual_information", "total_correlation", "dimension_kl")
 COLUMNS = 9  # pictures in a row of a sheet
 
 
@@ -46,18 +48,15 @@ def measure(model: VAE, data: ImageSet, most: int = MOST) -> dict[str, Any]:
     varied = [k for k in range(classes.shape[1]) if len(classes[:, k].unique()) > 1]
     table = shares(mean, log_var, classes[:, varied])
     names = [data.factors.names[k] for k in varied]
-    parts = estimators.decompose(mean, log_var)
-    try:
-        score = float(metrics.mig_exact(mean, log_var, classes[:, varied]).score)
-    except ValueError:  # posteriors too narrow for the integral, as those of an AAE
-        score = float("nan")
+    found = dict.fromkeys(("mig_exact", *PARTS), float("nan"))
+    with contextlib.suppress(ValueError):  # posteriors too narrow for the integrals: an AAE's
+        parts = estimators.decompose(mean, log_var)
+        found |= {name: float(getattr(parts, name)) for name in PARTS}
+        found["mig_exact"] = float(metrics.mig_exact(mean, log_var, classes[:, varied]).score)
     best = zip(names, table.max(1).values.tolist(), table.argmax(1).tolist(), strict=True)
     return {
         "images": len(index),
-        "mig_exact": score,
-        "mutual_information": float(parts.mutual_information),
-        "total_correlation": float(parts.total_correlation),
-        "dimension_kl": float(parts.dimension_kl),
+        **found,
         "best": "; ".join(f"{factor}: latent {j} {share:.2f}" for factor, share, j in best),
     }
 
