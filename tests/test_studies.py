@@ -12,6 +12,7 @@ from dvae_helpers import datasets, referee, sweep, zoo
 from dvae_helpers.studies import (
     adversarial,
     fruit_pairs,
+    measure,
     new_combinations,
     pressure,
     referee_training,
@@ -220,14 +221,14 @@ class TestShipped:
         def posteriors(model, data, index):
             return mean[index], log_var[index]
 
-        monkeypatch.setattr(shipped, "posteriors", posteriors)
-        row = shipped.measure(model, data)
+        monkeypatch.setattr(measure, "posteriors", posteriors)
+        row = measure.measure(model, data)
         first, second = data.factors.names[-1], data.factors.names[-2]
-        assert f"{first}: latent 1 1.00" in row["best"]
-        assert f"{second}: latent 4 1.00" in row["best"]
+        assert (row["its_latent"][first], round(row["best_share"][first], 2)) == (1, 1.0)
+        assert (row["its_latent"][second], round(row["best_share"][second], 2)) == (4, 1.0)
         assert row["images"] == len(data)
         assert 0.2 < row["mig_exact"] < 0.7
-        few = shipped.measure(model, data, most=700)
+        few = measure.measure(model, data, most=700)
         assert few["images"] == 700
         assert abs(few["mig_exact"] - row["mig_exact"]) < 0.1
 

@@ -23,16 +23,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from .. import datasets, estimators, metrics, zoo
+from .. import datasets, zoo
 from ..datasets import ImageSet
-from ..models import VAE, posteriors
+from ..models import VAE
 from ..objectives import beta_tcvae, beta_vae
 from ..pairs import Pairs
-from ..shares import shares
 from ..training import fit
+from .measure import measure
 
 STEPS = (6000, 2000, 1900)  # of 16x16, 32x32 and 64x64 pixels
 PAIRS_STEPS, PAIRS_BETA = (2500, 5000, 5000), 1.0  # with pairs, half as many pairs as images
@@ -158,28 +157,6 @@ def train(
         if history.interrupted:
             return None
     return model, seconds, done
-
-
-def measure(model: VAE, data: ImageSet) -> dict[str, object]:
-    """What is said of a model: shares, exact MIG and the exact parts of the rate (nats)."""
-    mean, log_var = posteriors(model, data)
-    table = shares(mean, log_var, data.classes(torch.arange(len(data))))
-    gap = metrics.mig_exact(mean, log_var, data.factors)
-    parts = estimators.decompose(mean, log_var)
-    best, where = table.max(1)
-    return {
-        "mig_exact": round(float(gap.score), 4),
-        "gaps": dict(zip(data.factors.names, _short(gap.per_factor), strict=True)),
-        "best_share": dict(zip(data.factors.names, _short(best), strict=True)),
-        "its_latent": dict(zip(data.factors.names, where.tolist(), strict=True)),
-        "mutual_information": round(float(parts.mutual_information), 3),
-        "total_correlation": round(float(parts.total_correlation), 3),
-        "dimension_kl": round(float(parts.dimension_kl), 3),
-    }
-
-
-def _short(values: Tensor) -> list[float]:
-    return [round(float(value), 3) for value in values]
 
 
 def ship(

@@ -4,61 +4,33 @@ Writes a table, and a contact sheet of each model to look at: a row for each lat
 the middle 98 % of its means while the others stay as they are for one image.
 """
 
-import contextlib
 import io
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .. import combinations, datasets, estimators, metrics, zoo
+from .. import combinations, datasets, zoo
 from ..datasets import ImageSet, data_folder
 from ..files import write_whole
 from ..models import VAE, posteriors
-from ..shares import shares
+from .measure import PARTS, measure
 from .store import kept, write_rows
 
-MOST = 50_000  # images of a large data set that are measured, spread evenly over it
-PARTS = ("mutual_information", "total_correlation", "dimension_kl")
+MOST = 50_000  # images of a large data set that are measured, drawn by chance
 COLUMNS = 9  # pictures in a row of a sheet
 
 
-def images_of(name: str) -> ImageSet | None:
+def images_of(name: str, model: VAE) -> ImageSet | None:
     """The images that a model of the zoo was trained on, or None if they are not drawn any more."""
-    about = zoo.about(name)
-    model, data = zoo.load(name), about.get("data", "")
     if name.startswith("faces_gaussian"):
         return None  # an earlier drawing, with seven factors
     if name.startswith("fruits_"):
         return combinations.training_set("medium")
-    found = datasets.load(data or ("sprites" if model.image_shape == (1, 64, 64) else ""))
+    found = datasets.load(zoo.about(name).get("data", "sprites"))
     return found if found.shape == tuple(model.image_shape) else None
-
-
-def measure(model: VAE, data: ImageSet, most: int = MOST) -> dict[str, Any]:
-    """Shares, exact MIG and the exact parts of the rate (nats) over `most` images at most."""
-    index = torch.arange(len(data))
-    if len(data) > most:
-        index = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:most]
-    mean, log_var = posteriors(model, data, index)
-    classes = data.classes(index)
-    varied = [k for k in range(classes.shape[1]) if len(classes[:, k].unique()) > 1]
-    table = shares(mean, log_var, classes[:, varied])
-    names = [data.factors.names[k] for k in varied]
-    found = dict.fromkeys(("mig_exact", *PARTS), float("nan"))
-    with contextlib.suppress(ValueError):  # posteriors too narrow for the integrals: an AAE's
-        parts = estimators.decompose(mean, log_var)
-        found |= {name: float(getattr(parts, name)) for name in PARTS}
-        found["mig_exact"] = float(metrics.mig_exact(mean, log_var, classes[:, varied]).score)
-    best = zip(names, table.max(1).values.tolist(), table.argmax(1).tolist(), strict=True)
-    return {
-        "images": len(index),
-        **found,
-        "best": "; ".join(f"{factor}: latent {j} {share:.2f}" for factor, share, j in best),
-    }
 
 
 @torch.no_grad()
@@ -83,22 +55,28 @@ def ship(folder: Path, seeds: int = 1, target: Path | None = None) -> None:
     target = target or data_folder() / "sweeps"
     rows = []
     for name in tqdm(zoo.names(), unit="model"):
-        data = images_of(name)
+        model = zoo.load(name).eval()
+        data = images_of(name, model)
         if data is None:
             continue
-        model = zoo.load(name).eval()
         weights = {key: value.half() for key, value in model.state_dict().items()}
         digest = float(sum(value.double().abs().sum() for value in weights.values()))
 
         def make(model=model, data=data):
             return {"sheet": (255 * sheet(model, data)).round().to(torch.uint8)}, {
-                "row": measure(model, data)
+                "row": measure(model, data, MOST)
             }
 
         settings = {"model": name, "weights": digest, "most": MOST}
         tensors, notes = kept(folder / f"{name}.safetensors", settings, make)
         write_whole(folder / f"{name}.png", _png(tensors["sheet"]))
-        rows.append({"model": name, "data": data.name, **notes["row"]})
+        row = notes["row"]
+        best = "; ".join(
+            f"{factor}: latent {row['its_latent'][factor]} {share:.2f}"
+            for factor, share in row["best_share"].items()
+        )
+        terms = {key: row[key] for key in ("images", "mig_exact", *PARTS)}
+        rows.append({"model": name, "data": data.name, **terms, "best": best})
     write_rows(target / "zoo_models.csv", rows)
 
 

@@ -41,46 +41,46 @@ def frontier(
     listed = {
         beta: [[round(v, 3) for v in run] for run in each.tolist()] for beta, each in runs.items()
     }
-    rebuilt, moved, latents = zip(
-        *(_pictures(models[beta], data, index, values) for beta in betas), strict=True
+    images = data.images(index)
+    rebuilt = [_rebuilt(models[beta], images) for beta in betas]
+    moved, latents = zip(
+        *(_moved(models[beta], data, index, values) for beta in betas), strict=True
     )
     content = {
         "betas": [_short(beta) for beta in betas],
         "points": [listed[beta] for beta in betas],
         "curve": [{"beta": _short(beta), "points": each} for beta, each in listed.items()],
-        "rebuilt": [png_url(picture) for picture in rebuilt],
+        "rebuilt": [png_url(tile([images, row])) for row in rebuilt],
         "moved": [png_url(picture) for picture in moved],
         "latents": latents,
         "values": list(values),
     }
     first, last = _short(betas[0]), _short(betas[-1])
     words = "Images, and their reconstructions by the model of each beta, the smallest at the top"
-    sheet = tile([data.images(index), *(_row(models[beta], data, index) for beta in betas)])
     return Component(
         "frontier",
         ("parts.js", "chart.js", "frontier.js"),
         content,
-        contact_sheet(sheet),
+        contact_sheet(tile([images, *rebuilt])),
         f"{words}.",
         f"{words} (from {first} to {last}). Where scripts run, a slider moves beta.",
     )
 
 
 @torch.no_grad()
-def _row(model: VAE, data: ImageSet, index: Tensor) -> Tensor:
+def _rebuilt(model: VAE, images: Tensor) -> Tensor:
     """The reconstructions of images, (V, C, H, W)."""
-    return model.pictures(model.encode(data.images(index).to(model.device))[0]).cpu()
+    return model.pictures(model.encode(images.to(model.device))[0]).cpu()
 
 
-def _pictures(
+def _moved(
     model: VAE, data: ImageSet, index: Tensor, values: Sequence[float]
-) -> tuple[Tensor, Tensor, list[int]]:
-    """Of one beta: the reconstructions, the traversals, and the latent of each of their rows."""
+) -> tuple[Tensor, list[int]]:
+    """Of one beta: the traversals, and the latent of each of their rows."""
     some = torch.linspace(0, len(data) - 1, min(len(data), 512)).long()
     order, _ = latent_order(*posteriors(model, data, some))
     code = posteriors(model, data, index[:1])[0][0]
-    rows = [traverse(model.pictures, code, j, values).cpu() for j in order]
-    return tile([data.images(index), _row(model, data, index)]), tile(rows), order
+    return tile([traverse(model.pictures, code, j, values).cpu() for j in order]), order
 
 
 def _short(beta: float) -> float | int:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from ..codes import small_code, spoiled_scores
+from ..codes import small_code, spoil, spoiled_scores
 from ..figures import draw_lattice, plt, to_png
-from ..files import write_whole
+from ..files import write_csv
 from ..page import Component
 
 DEGREES, COPIES = tuple(range(0, 91, 3)), tuple(n / 10 for n in range(11))
@@ -36,12 +36,9 @@ def gap_explorer() -> Component:
     }
     figure, axes = plt.subplots(1, 3, figsize=(9, 3))
     for place, degrees in zip(axes, (0, 21, 45), strict=True):
-        angle = torch.deg2rad(torch.tensor(float(degrees)))
-        turn = torch.stack((torch.stack((angle.cos(), angle.sin())),) * 2).double()
-        turn[1] = torch.stack((-angle.sin(), angle.cos()))
         scores = dict(zip(SCORES, rows[degrees, 0.0], strict=False))
         title = f"{degrees} degrees: MIG {scores['MIG']:.2f}, best MI {scores['best MI']:.2f}"
-        draw_lattice(place, (code @ turn).view(*sizes, 2), title)
+        draw_lattice(place, spoil(code, degrees, 0.0)[:, :2].view(*sizes, 2), title)
     return Component(
         "gapExplorer",
         ("parts.js", "chart.js", "lattice.js", "gap_explorer.js"),
@@ -62,14 +59,16 @@ def read_table() -> list[tuple[float, ...]]:
 
 def _write_table() -> None:
     """Computes the scores of all 341 places anew: some minutes."""
-    shares = [f"share of {factor} in {latent}" for factor in "ab" for latent in range(3)]
-    lines = [",".join(("degrees", "copy", *SCORES, *shares))]
+    columns = ["degrees", "copy", *SCORES]
+    columns += [f"share of {factor} in {latent}" for factor in "ab" for latent in range(3)]
+    rows = []
     for copy in COPIES:
         for degrees in DEGREES:
             scores, share = spoiled_scores(degrees, copy)
             numbers = [*(scores[name] for name in SCORES), *share.flatten().tolist()]
-            lines.append(",".join((f"{degrees}", f"{copy}", *(f"{v:.4f}" for v in numbers))))
-    write_whole(TABLE, ("\n".join(lines) + "\n").encode())
+            values = [degrees, copy, *(f"{v:.4f}" for v in numbers)]
+            rows.append(dict(zip(columns, values, strict=True)))
+    write_csv(TABLE, columns, rows)
 
 
 if __name__ == "__main__":
