@@ -197,7 +197,9 @@
       const said = blocks(speaker).filter((block) => words(block) > 3), last = said.at(-1);
       const rest = said.slice(0, -1).reduce((sum, block) => sum + words(block), 0);
       const moved = last && rest > 15 && before.nextElementSibling === slide && own(before).every(isText);
-      if (last) slide.prepend(moved ? last : shortened(carried(last)));
+      const title = slide.querySelector(":scope > h3.carried");
+      const place = (one) => (title ? title.after(one) : slide.prepend(one));
+      if (last) place(moved ? last : shortened(carried(last)));
       if (moved) last.classList.add("carried");
     }
     if (!headingOf(slide) && headingOf(before)) slide.prepend(carried(headingOf(before), "H3"));
