@@ -213,6 +213,23 @@ def test_a_figure_or_a_line_of_output_stands_with_the_text_before_it(parts, page
     assert "Here are the last words." in second[1]
 
 
+def test_of_a_long_paragraph_the_last_sentence_is_carried_whole(parts, page, tmp_path):
+    """A full stop within a name ends no sentence, and the words stand below the heading."""
+    last = "(The rest is in `data/marks.npz`; the next figure counts all of it.)"
+    said = f"{'These words fill the slide. ' * 12}{last}"
+    cells = [
+        cell(new_markdown_cell, f"# A title\n\n{said}"),
+        cell(new_code_cell, "2", "subslide", outputs=figure(1200, 700)),
+    ]
+    deck = tmp_path / "carried.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    assert problems(page, deck) == []
+    heading, carried = page.evaluate(
+        "() => [...document.querySelectorAll('.carried')].map(one => one.textContent)"
+    )
+    assert (heading, carried) == ("A title", last.replace("`", ""))
+
+
 def test_the_rules_see_code_that_nothing_was_said_about(parts, page, tmp_path):
     cells = [cell(new_code_cell, "1 + 1"), cell(new_markdown_cell, "# A title\n\nAnd words.")]
     deck = tmp_path / "bare.html"

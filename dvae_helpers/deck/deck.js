@@ -180,7 +180,7 @@
 
   // Of a long paragraph without formulas or lists, its last sentence.
   function shortened(block) {
-    const sentences = block.textContent.trim().match(/[^.?!]+[.?!]+["”)]*/g) || [];
+    const sentences = block.textContent.trim().split(/(?<=[.?!]["”)]*)\s+/);
     if (block.tagName === "P" && words(block) > 45 && !block.querySelector("mjx-container") && sentences.length > 1)
       block.textContent = sentences.at(-1).trim();
     return block;
