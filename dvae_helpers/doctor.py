@@ -54,8 +54,9 @@ def _torch() -> Check:
         import torch
     except (ImportError, OSError) as error:
         return Check(PROBLEM, "torch", f"cannot be loaded: {error}", "Run `make lab` again.")
-    threads = torch.get_num_threads()
-    return Check(OK, "torch", f"version {torch.__version__}, on {threads} processor threads")
+    count = torch.get_num_threads()
+    threads = "1 processor thread" if count == 1 else f"{count} processor threads"
+    return Check(OK, "torch", f"version {torch.__version__}, on {threads}")
 
 
 def _gpu() -> Check:
