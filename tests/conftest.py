@@ -101,6 +101,27 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture
+def open_html(browser, tmp_path):
+    """Opens HTML in a tab of its own; at the end, no script error and no request was seen."""
+    contexts, errors = [], []
+
+    def go(html, **settings):
+        contexts.append(browser.new_context(**settings))
+        tab = contexts[-1].new_page()
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("request", lambda one: errors.extend([one.url] * one.url.startswith("http")))
+        path = tmp_path / "page.html"
+        path.write_text(f"<!doctype html><html lang=en>{html}", "utf-8")
+        tab.goto(path.as_uri())
+        return tab
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
 @pytest.fixture(scope="module")
 def parts() -> Path:
     """reveal.js and MathJax, which npm fetches once."""
