@@ -62,6 +62,10 @@ RULES = """() => [...document.querySelectorAll('.slides > section > section')].f
     const lines = Math.round(block.clientHeight / parseFloat(lineHeight));
     if (lines > 12) wrong.push(`${lines} lines of code`);
   }
+  for (const formula of all('.columns mjx-container')) {
+    const column = formula.closest('.columns > div').getBoundingClientRect();
+    if (formula.getBoundingClientRect().right > column.right + 1) wrong.push('formula cut off');
+  }
   for (const figure of all('img[data-tile]')) {
     const scale = figure.getBoundingClientRect().width / figure.dataset.width;
     const tile = Math.round(scale * figure.dataset.tile);
@@ -228,6 +232,23 @@ def test_of_a_long_paragraph_the_last_sentence_is_carried_whole(parts, page, tmp
         "() => [...document.querySelectorAll('.carried')].map(one => one.textContent)"
     )
     assert (heading, carried) == ("A title", last.replace("`", ""))
+
+
+def test_a_table_stays_where_it_stands(parts, page, tmp_path):
+    """The words before it are said again, not the table."""
+    table = "| score | question |\n|---|---|\n" + "| MIG | how large is the gap? |\n" * 9
+    cells = [
+        cell(new_markdown_cell, f"# A title\n\nThese are the scores of papers:\n\n{table}"),
+        cell(new_code_cell, "2", "subslide", outputs=figure(1200, 700)),
+    ]
+    deck = tmp_path / "table.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts), "utf-8")
+    assert problems(page, deck) == []
+    assert page.evaluate(RULES) == []
+    _, second = texts(page)[0]
+    tables = "() => [...document.querySelectorAll('.slides > section > section')].map("
+    assert page.evaluate(tables + "s => s.querySelectorAll('table').length)") == [1, 0]
+    assert "These are the scores of papers:" in second
 
 
 def test_the_rules_see_code_that_nothing_was_said_about(parts, page, tmp_path):

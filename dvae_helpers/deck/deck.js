@@ -110,13 +110,17 @@
     return part * Math.min(1.1, ...figures.map((one) => size(one).width / wide(one)));
   }
 
+  // Whether a formula within a line, which cannot be broken, reaches into the next column.
+  const tooWide = (slide) => [...slide.querySelectorAll('.columns mjx-container:not([display="true"])')]
+    .some((formula) => size(formula).right > size(formula.closest(".columns > div")).right + 1);
+
   // Text above or beside, whichever lets more be seen; returns what `sized` does.
   function fit(slide) {
     setBelow(slide);
     const below = sized(slide), seenBelow = seen(slide, below);
     if (!setBeside(slide)) return below;
     const beside = sized(slide);
-    if (beside >= SMALL && seen(slide, beside) >= 0.95 * seenBelow) return beside;
+    if (beside >= SMALL && seen(slide, beside) >= 0.95 * seenBelow && !tooWide(slide)) return beside;
     setBelow(slide);
     return sized(slide);
   }
@@ -194,9 +198,10 @@
       let speaker = before;
       while (!blocks(speaker).length && speaker.querySelector(".dvae-vote") && speaker.previousElementSibling)
         speaker = speaker.previousElementSibling;
-      const said = blocks(speaker).filter((block) => words(block) > 3), last = said.at(-1);
+      const all = blocks(speaker).filter((block) => words(block) > 3);
+      const said = all.filter((block) => block.tagName !== "TABLE"), last = said.at(-1); // a table is no remark
       const rest = said.slice(0, -1).reduce((sum, block) => sum + words(block), 0);
-      const moved = last && rest > 15 && before.nextElementSibling === slide && own(before).every(isText);
+      const moved = last && last === all.at(-1) && rest > 15 && before.nextElementSibling === slide && own(before).every(isText);
       const title = slide.querySelector(":scope > h3.carried");
       const place = (one) => (title ? title.after(one) : slide.prepend(one));
       if (last) place(moved ? last : shortened(carried(last)));
