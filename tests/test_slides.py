@@ -56,6 +56,8 @@ RULES = """() => [...document.querySelectorAll('.slides > section > section')].f
   const words = all('.jp-MarkdownOutput > :is(p, ul, ol, blockquote, table),'
     + ' .carried:not(h3), .dvae-vote :is(legend, .question)');
   if (!words.some(one => one.textContent.trim())) wrong.push('no text');
+  const cells = all('.jp-Cell').filter(one => one.getBoundingClientRect().height > 0);
+  if (!cells.length) wrong.push('nothing of its own');
   for (const block of all('.jp-InputArea pre')) {
     const {fontSize, lineHeight} = getComputedStyle(block);
     if (parseFloat(fontSize) < 24) wrong.push(`code of ${fontSize}`);

@@ -258,6 +258,11 @@
     const page = document.querySelector(".reveal");
     let before = null;
     for (const slide of page.querySelectorAll(".slides > section > section")) {
+      if (before && own(slide).every((part) => !size(part).height)) {
+        before.append(...slide.querySelectorAll("aside")); // hidden code that printed nothing
+        slide.remove();
+        continue;
+      }
       if (joined(slide, before)) continue;
       complete(slide, before);
       before = slide;
