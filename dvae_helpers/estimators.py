@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import quadrature
+from . import log_sums, quadrature
 
 Posterior = Tensor | np.ndarray
 
@@ -119,6 +119,8 @@ def log_marginals(z: Tensor, mean: Tensor, log_var: Tensor, log_weights: Tensor)
     """
     if z.is_cuda and log_weights.numel() * z.shape[1] <= _SMALL:
         return in_one_piece(z, mean, log_var, log_weights)
+    if z.is_cuda and z.dtype == log_weights.dtype == torch.float32 and log_sums.available():
+        return log_sums.LogSums.apply(z, mean, log_var, log_weights)
     return _LogMarginals.apply(z, mean, log_var, log_weights)
 
 

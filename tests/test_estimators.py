@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
-from dvae_helpers import estimators
+from dvae_helpers import estimators, log_sums
 from dvae_helpers.estimators import batch_decomposition, decompose
 
 
@@ -205,6 +205,27 @@ class TestLogMarginals:
         moved = (value.float().cuda() for value in (z, mean, log_var, weights))
         for value, there in zip(estimators.log_marginals(*moved), expected, strict=True):
             torch.testing.assert_close(value.cpu().double(), there.double(), rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    @pytest.mark.parametrize(("codes", "images", "latents"), [(1030, 2051, 3), (700, 65, 10)])
+    def test_kernels_of_a_gpu_give_the_formula_s_values_and_gradients(self, codes, images, latents):
+        if not log_sums.available():
+            pytest.skip("needs a GPU with Triton")
+        *inputs, log_weights = self.inputs(codes=codes, images=images, latents=latents)
+        exact = [value.clone().requires_grad_() for value in inputs]
+        moved = [value.float().cuda().requires_grad_() for value in inputs]
+        expected = estimators.in_one_piece(*exact, log_weights)
+        found = log_sums.LogSums.apply(*moved, log_weights.float().cuda())
+        pulls = noise(codes, seed=33), noise(codes, seed=34)
+        for values in (found, expected):
+            sum((v * p.to(v)).sum() for v, p in zip(values, pulls, strict=True)).backward()
+        for mine, theirs in zip(
+            (*found, *(value.grad for value in moved)),
+            (*expected, *(value.grad for value in exact)),
+            strict=True,
+        ):
+            torch.testing.assert_close(mine.cpu().double(), theirs, rtol=1e-3, atol=1e-3)
 
     def test_inputs_are_not_changed(self):
         inputs = self.inputs()

@@ -119,15 +119,17 @@ class Recorded(Steps):
         super().__init__(engine)
         self.graph, self.left = (graph or CudaGraph)(engine.runs), warm_up
         self.every: list[Terms] | None = None
+        self.given_up = False
         self.marks = [_mark(run) for run in engine.runs]
 
     def advance(self) -> list[Terms]:
-        if self.graph is None:
-            return super().advance()
         runs = self.engine.runs
         for run in runs:
             run.stage()
-        if self.left:
+        if self.given_up:
+            # on the stream of the first steps: that is where gradients are added up
+            every = self.graph.warm_up(self.engine.work)
+        elif self.left:
             every = self.graph.warm_up(self._last_trial if self.left == 1 else self.engine.work)
             self.left -= 1
         elif self.every is not None or self._record():
@@ -138,7 +140,7 @@ class Recorded(Steps):
                 for name in vars(terms.out).keys() - inside:
                     del vars(terms.out)[name]
         else:
-            every = self.engine.work()
+            every = self.graph.warm_up(self.engine.work)
         for run in runs:
             run.done()
         return every
@@ -166,7 +168,7 @@ class Recorded(Steps):
 
     def _give_up(self, why: str) -> None:
         print(f"The steps cannot be recorded: {why}. Training goes on step by step.")
-        self.graph = None
+        self.given_up = True
         for run in self.engine.runs:
             run.recorded = False
 
