@@ -1,11 +1,13 @@
 """`python -m dvae_helpers.studies NAME`: makes again what a study ships."""
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
 
 import torch
 
+from .. import training
 from . import (
     adversarial,
     faces,
@@ -18,6 +20,8 @@ from . import (
 
 STUDIES = {
     "pressure": pressure.ship,
+    "sprites": pressure.ship_sprites,
+    "sprites_dense": pressure.ship_dense,
     "adversarial": adversarial.ship,
     "referee": referee_training.ship,
     "new_combinations": new_combinations.ship,
@@ -33,12 +37,19 @@ def main() -> None:
     parser.add_argument("name", choices=STUDIES)
     parser.add_argument("--out", help="folder of the finished runs (default: runs/NAME)")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps (default: cpu)")
     options = parser.parse_args()
     if options.seeds < 1:
         parser.error(f"--seeds is {options.seeds}; expected 1 or more.")
+    study, settings = STUDIES[options.name], {}
     torch.set_num_threads(1)
     try:
-        STUDIES[options.name](Path(options.out or f"runs/{options.name}"), options.seeds)
+        device = training.choose_device(options.device)
+        if "device" in inspect.signature(study).parameters:
+            settings["device"] = device
+        elif device != "cpu":
+            raise ValueError(f"{options.name} is made on a CPU; leave out --device {device}.")
+        study(Path(options.out or f"runs/{options.name}"), options.seeds, **settings)
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -237,3 +237,25 @@ def ship(
             ]
         write_rows(target / f"pressure_{name}.csv", rows)
         write_rows(target / f"pressure_{name}_curves.csv", curves)
+
+
+def ship_sprites(folder: Path, seeds: int, device: str = "cpu") -> None:
+    """As `ship`, of all sprites; and writes the models to the zoo, where they are not there yet."""
+    ship(folder, seeds, grids=SPRITES, device=device)
+    there = set(zoo.names())
+    for setting in SPRITES["sprites"]():
+        for seed in range(seeds):
+            name = f"sprites_{setting.objective}_{setting.weight:g}_seed{seed}"
+            if name in there:
+                continue
+            tensors, notes = zoo.read(setting.path(folder, seed))
+            model = VAE(**notes["config"])
+            model.load_state_dict({key: value.float() for key, value in tensors.items()})
+            row, _ = measured(setting, seed, folder, device)
+            command = f"python -m dvae_helpers.studies sprites --seeds {seed + 1} --device cuda"
+            zoo.save(model.eval(), name, {"command": command, **row})
+
+
+def ship_dense(folder: Path, seeds: int, device: str = "cpu") -> None:
+    """As `ship`, with the network, the batch and the length of Chen et al. (2018)."""
+    ship(folder, seeds, grids=DENSE, device=device)
