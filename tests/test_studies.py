@@ -62,19 +62,18 @@ class TestPressure:
     def grids(self):
         short = functools.partial(dataclasses.replace, steps=6, batch_size=8)
 
-        def some(name):
-            return [short(setting) for setting in pressure.GRIDS[name]()][
-                :: 3 if "s" in name else 1
-            ]
+        def some():
+            return [short(setting) for setting in pressure.GRIDS["small_ellipses"]()[::3]]
 
-        return {"small_ellipses": lambda: some("small_ellipses")}
+        return {"small_ellipses": some}
 
     def test_a_grid_is_trained_measured_and_gone_on_with(self, grids, tmp_path, monkeypatch):
         pressure.ship(tmp_path / "runs", 1, tmp_path, grids)
         first = sweep.read_table(tmp_path / "pressure_small_ellipses.csv")
         monkeypatch.setattr(pressure.training, "fit_many", forbid)
-        monkeypatch.setattr(pressure.training, "fit", forbid)
         monkeypatch.setattr(pressure.sweep, "scores", forbid)
+        for weights in (tmp_path / "runs").glob("*.safetensors"):
+            weights.unlink()  # what was measured is enough for the table
         pressure.ship(tmp_path / "runs", 1, tmp_path, grids)
         second = sweep.read_table(tmp_path / "pressure_small_ellipses.csv")
         assert {name: list(column) for name, column in first.items()} == {
@@ -84,25 +83,61 @@ class TestPressure:
         assert set(curves["step"]) == {1, 2, 3, 4, 5, 6}
         assert np.isfinite(curves["distortion"]).all()
 
-    def test_a_stack_gives_each_seed_what_it_would_get_alone(self, grids, tmp_path):
-        setting = grids["small_ellipses"]()[0]
-        pressure.train(setting, [0, 1], tmp_path / "both")
-        pressure.train(setting, [1], tmp_path / "alone")
+    @pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+    def test_runs_together_are_what_each_would_be_alone(self, grids, tmp_path, device):
+        """On any device but "cpu" settings with other objectives are in the group too."""
+        settings = grids["small_ellipses"]()
+        pressure.train(settings, [0, 1], tmp_path / "both", device)
+        pressure.train(settings[:1], [1], tmp_path / "alone", device)
         both, alone = (
-            zoo.read(setting.path(tmp_path / folder, 1))[0] for folder in ("both", "alone")
+            zoo.read(settings[0].path(tmp_path / folder, 1))[0] for folder in ("both", "alone")
         )
         for name, weight in both.items():
             torch.testing.assert_close(weight.float(), alone[name].float(), atol=2e-3, rtol=0)
 
+    def test_a_gpu_takes_all_that_have_steps_and_images_in_common(self, tmp_path, monkeypatch):
+        groups = []
+        monkeypatch.setattr(
+            pressure, "_train_together", lambda runs, folder, device: groups.append(len(runs))
+        )
+        settings = pressure.GRIDS["small_sprites"]()
+        pressure.train(settings, range(12), tmp_path, "cuda")
+        assert groups == [pressure.TOGETHER, 12 * len(settings) - pressure.TOGETHER]
+        groups.clear()
+        pressure.train(settings, range(12), tmp_path)
+        assert sum(groups) == 12 * len(settings)
+        assert max(groups) == pressure.STACK
+
     def test_every_setting_has_a_file_of_its_own(self, tmp_path):
         settings = [setting for grid in pressure.GRIDS.values() for setting in grid()]
-        assert len({setting.path(tmp_path, 0) for setting in settings}) == len(settings) > 10
+        assert len({setting.path(tmp_path, 0) for setting in settings}) == len(settings) > 15
 
     def test_factor_vae_is_among_them(self, tmp_path):
-        (setting,) = [s for s in pressure.GRIDS["small_sprites"]() if s.objective == "factor_vae"]
-        setting = dataclasses.replace(setting, steps=3, batch_size=8, hidden=8)
-        pressure.train(setting, [0], tmp_path)
+        factor = [s for s in pressure.GRIDS["small_sprites"]() if s.objective == "factor_vae"]
+        setting = dataclasses.replace(factor[0], steps=3, batch_size=8, hidden=8)
+        pressure.train([setting], [0], tmp_path)
         assert zoo.read(setting.path(tmp_path, 0))[1]["settings"]["weight"] == setting.weight
+
+    def test_models_of_all_sprites_go_to_the_zoo_once(self, small, data_folder, monkeypatch):
+        """In miniature: the small sprites stand for all of them."""
+
+        def mini():
+            wanted = pressure._all_sprites()[::2]
+            return [
+                dataclasses.replace(s, data="small_sprites", hidden=8, steps=3, batch_size=8)
+                for s in wanted
+            ]
+
+        monkeypatch.setitem(pressure.SPRITES, "sprites", mini)
+        zoo.save(mini()[0].model(0, small), "sprites_beta_vae_1_seed0", {"mine": True})
+        pressure.ship_sprites(data_folder / "runs", 1)
+        assert zoo.names() == ["sprites_beta_tcvae_4_seed0", "sprites_beta_vae_1_seed0"]
+        assert zoo.about("sprites_beta_vae_1_seed0") == {"mine": True}
+        made = zoo.about("sprites_beta_tcvae_4_seed0")
+        assert (made["objective"], made["weight"], made["steps"]) == ("beta_tcvae", 4.0, 3)
+        assert "mig_exact" in made
+        table = sweep.read_table(data_folder / "sweeps" / "pressure_sprites.csv")
+        assert list(table["objective"]) == ["beta_vae", "beta_tcvae"]
 
 
 class TestFruitPairs:
@@ -205,6 +240,32 @@ class TestCommand:
             main()
         assert stop.value.code == 2
         assert capsys.readouterr().err == "Error: The folder holds another run.\n"
+
+    @pytest.mark.parametrize("device", ["banana", "cuda:9"])
+    def test_a_device_that_is_not_there(self, monkeypatch, capsys, tmp_path, device):
+        monkeypatch.setattr("sys.argv", ["studies", "sprites", "--device", device])
+        monkeypatch.setitem(STUDIES, "sprites", forbid)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"Error: There is no device {device!r}")
+        assert said.count("\n") == 1
+
+    def test_a_device_goes_to_a_study_that_knows_it_and_no_other(self, monkeypatch, capsys):
+        monkeypatch.setattr("dvae_helpers.training.choose_device", lambda word: word)
+        asked = []
+        monkeypatch.setitem(
+            STUDIES, "sprites", lambda folder, seeds, device="cpu": asked.append(device)
+        )
+        monkeypatch.setattr("sys.argv", ["studies", "sprites", "--device", "cuda"])
+        main()
+        assert asked == ["cuda"]
+        monkeypatch.setattr("sys.argv", ["studies", "faces", "--device", "cuda"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        assert "leave out --device cuda" in capsys.readouterr().err
 
 
 class TestShipped:
