@@ -82,6 +82,7 @@ def test_every_package_that_is_imported_is_asked_for(project):
     always = names(project["dependencies"])
     extras = {name: names(lines) for name, lines in project["optional-dependencies"].items()}
     course = imported("dvae_helpers") | imported("notebooks") | imported("data")
+    course -= {"triton"}  # torch for CUDA brings it, and nothing else asks for it
     assert course - always <= extras["course"] | extras["cluster"]
     tests = imported("tests")
     assert tests <= always | extras["course"] | extras["test"] | extras["cluster"] | extras["site"]

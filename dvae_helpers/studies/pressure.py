@@ -116,11 +116,12 @@ def _all_sprites() -> list[Setting]:
 
 
 def _chen() -> list[Setting]:
-    """The network, the batch, the beta and the 50 epochs of Chen et al. (2018)."""
+    """The network, the batch and the 50 epochs of Chen et al. (2018)."""
     dense = functools.partial(
         Setting, "sprites", hidden=1200, latents=10, steps=18_000, batch_size=2048
     )
-    return [dense("beta_vae", 6.0), dense("beta_tcvae", 6.0)]
+    found = [dense("beta_vae", beta) for beta in (1.0, 4.0, 8.0)]
+    return [*found, *(dense("beta_tcvae", beta) for beta in (4.0, 8.0))]
 
 
 Grids = dict[str, Callable[[], list[Setting]]]
