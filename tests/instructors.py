@@ -66,7 +66,8 @@ def lecture(path: Path) -> Lecture:
     found, exercises = [Section("", 1)], {}
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
-        if "solution" in tags or cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
+        kind = cell.metadata.get("slideshow", {}).get("slide_type")
+        if "solution" in tags or kind in ("skip", "notes"):  # notes are not read aloud
             continue
         if cell.cell_type == "code":
             shown = "hide-input" not in tags

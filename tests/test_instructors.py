@@ -67,7 +67,9 @@ def test_a_deck_is_counted_by_hand(tmp_path):
     word += [new_code_cell("vote()", outputs=[vote], metadata={"tags": ["hide-input"]})]
     for one in word:
         one.metadata["slideshow"] = {"slide_type": "slide"}
-    word.append(new_markdown_cell("unseen " * 500, metadata={"slideshow": {"slide_type": "skip"}}))
+    for kind in ("skip", "notes"):
+        unsaid = new_markdown_cell("unsaid " * 500, metadata={"slideshow": {"slide_type": kind}})
+        word.append(unsaid)
     nbformat.write(new_notebook(cells=word), tmp_path / "00.ipynb")
     found = lecture(Path(tmp_path / "00.ipynb"))
     assert found.exercises == {1: 7, 2: None}

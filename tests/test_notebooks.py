@@ -11,6 +11,7 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = [pytest.param(path, id=path.stem) for path in PATHS]
 TAGS = {"exercise", "check", "solution", "hide-input", "nbval-ignore-output", "raises-exception"}
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+MORE_TITLES = {"09"}  # of which the parts still have titles of their own
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -78,9 +79,17 @@ def test_every_picture_has_a_text_for_those_who_cannot_see_it(path):
 @pytest.mark.parametrize("path", NOTEBOOKS)
 def test_the_notebook_has_the_size_that_a_lesson_needs(path):
     cells = read(path).cells
-    assert 40 <= len(cells) <= 85
+    lesson = [cell for cell in cells if cell.metadata.slideshow.slide_type != "notes"]
+    assert 40 <= len(lesson) <= 85
     assert 3 <= sum("exercise" in tags(cell) for cell in cells) <= 5
     assert max(len(cell.source.splitlines()) for cell in code_cells(path)) <= 40
+
+
+@pytest.mark.parametrize("path", [one for one in PATHS if one.stem[:2] not in MORE_TITLES])
+def test_the_outline_has_one_title(path):
+    texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    without_code = re.sub(r"```.*?```", "", "\n\n".join(texts), flags=re.S)
+    assert len(re.findall(r"^# ", without_code, re.M)) == 1
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS)
