@@ -14,6 +14,7 @@ from dvae_helpers import __main__ as command_line
 from dvae_helpers import slides
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+WITH_NOTES = {"00", "01", "02", "03", "04"}  # a speaker's note for every figure
 
 TOLD = """() => {
   const copy = document.querySelector('.slides').cloneNode(true);
@@ -76,6 +77,12 @@ RULES = """() => [...document.querySelectorAll('.slides > section > section')].f
   const start = slide.textContent.trim().slice(0, 40);
   return wrong.map(what => `slide ${h}.${v}, ${what}: ${start}`);
 })"""
+# Slides with a figure, a widget or a vote, of which the lecturer's window says nothing.
+SILENT = """() => [...document.querySelectorAll('.slides > section > section')]
+  .filter(slide => [...slide.querySelectorAll('img, canvas, input[type=range], .dvae-vote')]
+    .some(one => !one.closest('aside')))
+  .filter(slide => !slide.querySelector('aside.notes'))
+  .map(slide => `no note: ${slide.textContent.trim().slice(0, 60)}`)"""
 SMALLEST = """() => Math.min(...[...document.querySelectorAll('.slides pre')]
   .map(block => parseFloat(getComputedStyle(block).fontSize)))"""
 
@@ -125,6 +132,7 @@ def test_a_deck_is_whole_fits_and_asks_the_network_for_nothing(path, parts, page
     assert page.evaluate(RULES) == []
     assert page.evaluate("() => document.querySelectorAll('mjx-container svg').length") > 0
     assert page.evaluate("() => document.querySelectorAll('aside.notes').length") > 0
+    assert path.stem[:2] not in WITH_NOTES or page.evaluate(SILENT) == []
     assert page.evaluate(SMALLEST) >= 15
     # Long slides were cut: nothing of the code may be lost, and nothing told too early.
     shown = "".join(page.evaluate(TOLD).split())
@@ -134,6 +142,43 @@ def test_a_deck_is_whole_fits_and_asks_the_network_for_nothing(path, parts, page
             hidden |= one.metadata.slideshow.slide_type == "skip"
             hidden |= "hide-input" in one.metadata.get("tags", [])
             assert ("".join(one.source.split()) in shown) != hidden, one.source
+
+
+def without_note(notebook):
+    """The ids of the cells that show a figure, a widget or a vote on a slide without a note."""
+    silent, on_slide, noted = [], [], False
+    for one in [*slides.shown_cells(notebook).cells, cell(new_markdown_cell, "the end")]:
+        kind = one.metadata.slideshow.slide_type
+        if kind in ("slide", "subslide"):
+            silent += [] if noted else on_slide
+            on_slide, noted = [], False
+        noted |= kind == "notes"
+        shown = [set(output.get("data", {})) for output in one.get("outputs", [])]
+        if any(kinds & {"image/png", "image/svg+xml", "text/html"} for kinds in shown):
+            on_slide.append(one.id)
+    return silent
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(one, id=one.stem) for one in NOTEBOOKS if one.stem[:2] in WITH_NOTES]
+)
+def test_every_figure_has_a_speaker_s_note(path):
+    assert without_note(nbformat.read(path, as_version=4)) == []
+
+
+def test_a_note_counts_for_its_own_slide_only():
+    cells = [
+        cell(new_code_cell, "1", outputs=figure(9, 9), id="one"),
+        cell(new_markdown_cell, "What is this?", "notes"),
+        cell(new_code_cell, "2", "fragment", outputs=html_output("<b>live</b>"), id="two"),
+        cell(new_code_cell, "3", "subslide", outputs=figure(9, 9), id="three"),
+        cell(new_markdown_cell, "Of the next slide", "slide"),
+        cell(new_markdown_cell, "Look here.", "notes"),
+    ]
+    assert without_note(new_notebook(cells=cells)) == ["three"]
+    solution = cell(new_code_cell, "4", outputs=figure(9, 9), id="four")
+    solution.metadata.tags = ["solution"]
+    assert without_note(new_notebook(cells=[solution])) == []
 
 
 @pytest.mark.parametrize(
