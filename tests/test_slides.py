@@ -153,9 +153,10 @@ def without_note(notebook):
             silent += [] if noted else on_slide
             on_slide, noted = [], False
         noted |= kind == "notes"
-        shown = [set(output.get("data", {})) for output in one.get("outputs", [])]
-        if any(kinds & {"image/png", "image/svg+xml", "text/html"} for kinds in shown):
-            on_slide.append(one.id)
+        for data in (output.get("data", {}) for output in one.get("outputs", [])):
+            live = data.get("text/html", "")
+            if "image/png" in data or (live and 'class="printed"' not in live):
+                on_slide.append(one.id)
     return silent
 
 
@@ -174,9 +175,10 @@ def test_a_note_counts_for_its_own_slide_only():
         cell(new_code_cell, "3", "subslide", outputs=figure(9, 9), id="three"),
         cell(new_markdown_cell, "Of the next slide", "slide"),
         cell(new_markdown_cell, "Look here.", "notes"),
+        cell(new_code_cell, "4", outputs=[new_output("stream", text="a  b\n1  2\n3  4\n")]),
     ]
     assert without_note(new_notebook(cells=cells)) == ["three"]
-    solution = cell(new_code_cell, "4", outputs=figure(9, 9), id="four")
+    solution = cell(new_code_cell, "5", outputs=figure(9, 9), id="five")
     solution.metadata.tags = ["solution"]
     assert without_note(new_notebook(cells=[solution])) == []
 
