@@ -77,7 +77,7 @@ def test_every_picture_has_a_text_for_those_who_cannot_see_it(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS)
 def test_the_notebook_has_the_size_that_a_lesson_needs(path):
-    cells = read(path).cells
+    cells = [cell for cell in read(path).cells if cell.metadata.slideshow.slide_type != "notes"]
     assert 40 <= len(cells) <= 85
     assert 3 <= sum("exercise" in tags(cell) for cell in cells) <= 5
     assert max(len(cell.source.splitlines()) for cell in code_cells(path)) <= 40
