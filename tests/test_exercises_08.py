@@ -31,6 +31,10 @@ def right_share(said, wanted):
     return (said == wanted).all(1).double().mean()
 
 
+def of_largest_values(classes, sizes):
+    return int((classes.max(0).values + 1).prod()) - len(classes.unique(dim=0))
+
+
 def of_seen_values(classes, sizes):
     seen = [len(column.unique()) for column in classes.T]
     return seen[0] * seen[1] - len(classes.unique(dim=0))
@@ -64,6 +68,7 @@ def test_right(check, answer, verdict):
         (exercises.unseen_pairs, lambda c, s: s[0] * s[1] - len(c), "you count rows"),
         (exercises.unseen_pairs, singles, "single values"),
         (exercises.unseen_pairs, of_seen_values, "in no row"),
+        (exercises.unseen_pairs, of_largest_values, "in no row"),
         (exercises.unseen_pairs, lambda c, s: s[0] * s[1], "too large"),
         (exercises.unseen_pairs, lambda c, s: c, "one number"),
         (exercises.set_latents, set_in_place, "Change a copy"),

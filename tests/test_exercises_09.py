@@ -126,6 +126,8 @@ def test_right(check, answer, verdict):
         (exercises.lower_bound, lambda q, p: q.mean() - p.mean(), "you average l itself"),
         (exercises.lower_bound, lambda q, p: q.mean() - p.logsumexp(0), "log of a mean"),
         (exercises.lower_bound, lambda q, p: q.mean() - p.exp().mean(), "logarithm of the second"),
+        (exercises.lower_bound, lambda q, p: q.mean() - p.exp().mean() + 1, "looser"),
+        (exercises.lower_bound, lambda q, p: q.mean() - (p - 1).exp().mean(), "looser"),
         (
             exercises.lower_bound,
             lambda q, p: q.mean() + p.logsumexp(0) - math.log(len(p)),

@@ -109,3 +109,32 @@ def test_each_exercise_is_a_stub_a_check_and_a_collapsed_solution(path):
             assert said.startswith("Not answered yet")
         if kind == "solution":
             assert cell.metadata.jupyter.source_hidden
+
+
+def bare_slides(notebook: nbformat.NotebookNode) -> list[str]:
+    """The first cells of slides that show a figure, a widget or a vote, and have no note."""
+    slides: list[list[nbformat.NotebookNode]] = []
+    for cell in notebook.cells:
+        kind = cell.metadata.slideshow.slide_type
+        if kind == "skip" or "solution" in tags(cell):
+            continue
+        if kind in ("slide", "subslide"):
+            slides.append([])
+        slides[-1].append(cell)
+    shown = ("image/png", "text/html")
+    return [
+        slide[0].id
+        for slide in slides
+        if any(
+            kind in out.get("data", {})
+            for cell in slide
+            for out in cell.get("outputs", [])
+            for kind in shown
+        )
+        and all(cell.metadata.slideshow.slide_type != "notes" for cell in slide)
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[5:])
+def test_every_slide_with_a_figure_or_a_vote_has_a_note_for_the_speaker(path):
+    assert bare_slides(read(path)) == []

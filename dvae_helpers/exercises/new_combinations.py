@@ -24,8 +24,9 @@ from .checking import (
 def unseen_pairs(answer: Any) -> None:
     """unseen_pairs(classes (N, 2), sizes) -> how many pairs of values are in no row."""
     generator = torch.Generator().manual_seed(81)
-    for sizes, rows in (((4, 6), 30), ((3, 5), 9), ((2, 7), 40)):
-        classes = torch.stack([torch.randint(v, (rows,), generator=generator) for v in sizes], 1)
+    # In the last case no row has the last value: the largest one that is seen is not the size.
+    for sizes, used, rows in (((4, 6), (4, 6), 30), ((3, 5), (3, 5), 9), ((2, 7), (2, 6), 40)):
+        classes = torch.stack([torch.randint(v, (rows,), generator=generator) for v in used], 1)
         there, pairs = len(classes.unique(dim=0)), sizes[0] * sizes[1]
         seen = [len(column.unique()) for column in classes.T]
         single = sum(sizes) - sum(seen)
