@@ -11,7 +11,6 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = [pytest.param(path, id=path.stem) for path in PATHS]
 TAGS = {"exercise", "check", "solution", "hide-input", "nbval-ignore-output", "raises-exception"}
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
-MORE_TITLES = {"09"}  # of which the parts still have titles of their own
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -85,7 +84,7 @@ def test_the_notebook_has_the_size_that_a_lesson_needs(path):
     assert max(len(cell.source.splitlines()) for cell in code_cells(path)) <= 40
 
 
-@pytest.mark.parametrize("path", [one for one in PATHS if one.stem[:2] not in MORE_TITLES])
+@pytest.mark.parametrize("path", NOTEBOOKS)
 def test_the_outline_has_one_title(path):
     texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
     without_code = re.sub(r"```.*?```", "", "\n\n".join(texts), flags=re.S)
@@ -109,32 +108,3 @@ def test_each_exercise_is_a_stub_a_check_and_a_collapsed_solution(path):
             assert said.startswith("Not answered yet")
         if kind == "solution":
             assert cell.metadata.jupyter.source_hidden
-
-
-def bare_slides(notebook: nbformat.NotebookNode) -> list[str]:
-    """The first cells of slides that show a figure, a widget or a vote, and have no note."""
-    slides: list[list[nbformat.NotebookNode]] = []
-    for cell in notebook.cells:
-        kind = cell.metadata.slideshow.slide_type
-        if kind == "skip" or "solution" in tags(cell):
-            continue
-        if kind in ("slide", "subslide"):
-            slides.append([])
-        slides[-1].append(cell)
-    shown = ("image/png", "text/html")
-    return [
-        slide[0].id
-        for slide in slides
-        if any(
-            kind in out.get("data", {})
-            for cell in slide
-            for out in cell.get("outputs", [])
-            for kind in shown
-        )
-        and all(cell.metadata.slideshow.slide_type != "notes" for cell in slide)
-    ]
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS[5:])
-def test_every_slide_with_a_figure_or_a_vote_has_a_note_for_the_speaker(path):
-    assert bare_slides(read(path)) == []

@@ -165,6 +165,9 @@
     below.append(range.extractContents());
     slide.after(below);
     below.querySelector(".fragment")?.classList.remove("fragment"); // a slide does not begin empty
+    const notes = [...slide.querySelectorAll("aside"), ...below.querySelectorAll("aside")];
+    for (const part of [slide, below]) // the lecturer reads the note beside either part
+      if (!part.querySelector("aside")) part.append(...notes.map((note) => note.cloneNode(true)));
     complete(slide, slide.previousElementSibling);
     complete(below, slide);
     return below;
