@@ -2,11 +2,11 @@
 
 A batch of 2048 with 10 latents has 42 million pairs of a code and a posterior. Here a pair's log
 density lives in a register only: it is worked out where it is needed, twice in the forward pass
-and three times in the backward pass, which is far cheaper than to write it down and read it again.
+and twice in the backward pass, which is far cheaper than to write it down and read it again.
 Kept is one (B, M) tensor, the log density of all latents together.
 
-Triton comes with torch's builds for CUDA on Linux; `available` says whether it is there. Each
-kernel compiles in about a second, once a process.
+Triton comes with torch's builds for CUDA on Linux; `available` says whether it is there. The
+kernels compile in about two seconds, once for each size of batch.
 """
 
 import functools
@@ -15,6 +15,7 @@ import importlib.util
 import torch
 
 
+@functools.cache
 def available() -> bool:
     """Whether Triton is installed."""
     return importlib.util.find_spec("triton") is not None
@@ -35,9 +36,10 @@ class LogSums(torch.autograd.Function):
         own = torch.empty_like(z)
         kernels, size = _kernels(), (codes, images, latents)
         rows = (-(-codes // ROWS),)
-        kernels.sum_joint[rows](z, mean, log_var, weights, joint, log_q, *size, ROWS, COLUMNS)
-        grid = (*rows, latents)
-        kernels.sum_own[grid](z, mean, log_var, weights, own, *size, ROWS, COLUMNS)
+        with torch.cuda.device_of(z):
+            kernels.sum_joint[rows](z, mean, log_var, weights, joint, log_q, *size, ROWS, COLUMNS)
+            grid = (*rows, latents)
+            kernels.sum_own[grid](z, mean, log_var, weights, own, *size, ROWS, COLUMNS)
         ctx.save_for_backward(z, mean, log_var, weights, joint, log_q, own)
         return log_q, own.sum(1)
 
@@ -49,10 +51,11 @@ class LogSums(torch.autograd.Function):
         given = z, mean, log_var, weights, joint, log_q, own
         pulls = grad_joint.contiguous(), grad_product.contiguous()
         kernels, size = _kernels(), (codes, images, latents, ROWS, COLUMNS)
-        kernels.to_codes[(-(-codes // ROWS), latents)](*given, *pulls, grad_z, *size)
-        kernels.to_posteriors[(-(-images // COLUMNS), latents)](
-            *given, *pulls, grad_mean, grad_log_var, *size
-        )
+        with torch.cuda.device_of(z):
+            kernels.to_codes[(-(-codes // ROWS), latents)](*given, *pulls, grad_z, *size)
+            kernels.to_posteriors[(-(-images // COLUMNS), latents)](
+                *given, *pulls, grad_mean, grad_log_var, *size
+            )
         return grad_z, grad_mean, grad_log_var, None
 
 

@@ -48,7 +48,7 @@ def sum_joint(
     for start in range(0, M, COLUMNS):
         n = start + tl.arange(0, COLUMNS)
         inside = (i < B)[:, None] & (n < M)[None, :]
-        place = i[:, None] * M + n[None, :]
+        place = i[:, None].to(tl.int64) * M + n[None, :]
         tile = tl.load(weights + place, mask=inside, other=float("-inf"))
         for j in range(J):
             code = _column(z, i, j, i < B, J)
@@ -80,7 +80,9 @@ def sum_own(
     for start in range(0, M, COLUMNS):
         n = start + tl.arange(0, COLUMNS)
         inside = (i < B)[:, None] & (n < M)[None, :]
-        tile = tl.load(weights + i[:, None] * M + n[None, :], mask=inside, other=float("-inf"))
+        tile = tl.load(
+            weights + i[:, None].to(tl.int64) * M + n[None, :], mask=inside, other=float("-inf")
+        )
         tile += _pairs(code, _column(mean, n, j, n < M, J), _column(log_var, n, j, n < M, J))
         high, total = _add(high, total, tile)
     tl.store(own + i * J + j, high + tl.log(total), mask=i < B)
@@ -88,14 +90,14 @@ def sum_own(
 
 @triton.jit
 def _shares(
-    i, n, j, code, centre, spread, weights, joint, log_q, own, pull_joint, pull_product,
+    i, n, j, code, centre, log_width, weights, joint, log_q, own, pull_joint, pull_product,
     B: tl.constexpr, M: tl.constexpr, J: tl.constexpr,
 ):  # fmt: skip
     """Each posterior's share in the two log densities, times what pulls at them: a tile."""
     inside = (i < B)[:, None] & (n < M)[None, :]
-    place = i[:, None] * M + n[None, :]
+    place = i[:, None].to(tl.int64) * M + n[None, :]
     tile = tl.load(weights + place, mask=inside, other=float("-inf"))
-    tile += _pairs(code, centre, spread) - _column(own, i, j, i < B, J)[:, None]
+    tile += _pairs(code, centre, log_width) - _column(own, i, j, i < B, J)[:, None]
     together = tl.load(joint + place, mask=inside, other=float("-inf"))
     together -= tl.load(log_q + i, mask=i < B, other=0.0)[:, None]
     pull_product = tl.load(pull_product + i, mask=i < B, other=0.0)
@@ -117,10 +119,10 @@ def to_codes(
     for start in range(0, M, COLUMNS):
         n = start + tl.arange(0, COLUMNS)
         centre = _column(mean, n, j, n < M, J)
-        spread = _column(log_var, n, j, n < M, J)
-        share = _shares(i, n, j, code, centre, spread, weights, joint, log_q, own,
+        log_width = _column(log_var, n, j, n < M, J)
+        share = _shares(i, n, j, code, centre, log_width, weights, joint, log_q, own,
                         pull_joint, pull_product, B, M, J)  # fmt: skip
-        grad += tl.sum(share * (centre[None, :] - code[:, None]) * tl.exp(-spread)[None, :], 1)
+        grad += tl.sum(share * (centre[None, :] - code[:, None]) * tl.exp(-log_width)[None, :], 1)
     tl.store(grad_z + i * J + j, grad, mask=i < B)
 
 
@@ -134,14 +136,14 @@ def to_posteriors(
     n = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     j = tl.program_id(1)
     centre = _column(mean, n, j, n < M, J)
-    spread = _column(log_var, n, j, n < M, J)
-    precision = tl.exp(-spread)
+    log_width = _column(log_var, n, j, n < M, J)
+    precision = tl.exp(-log_width)
     first = tl.zeros([COLUMNS], tl.float32)
     second = tl.zeros([COLUMNS], tl.float32)
     for start in range(0, B, ROWS):
         i = start + tl.arange(0, ROWS)
         code = _column(z, i, j, i < B, J)
-        share = _shares(i, n, j, code, centre, spread, weights, joint, log_q, own,
+        share = _shares(i, n, j, code, centre, log_width, weights, joint, log_q, own,
                         pull_joint, pull_product, B, M, J)  # fmt: skip
         distance = (code[:, None] - centre[None, :]) * precision[None, :]
         first += tl.sum(share * distance, 0)

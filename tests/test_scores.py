@@ -393,6 +393,20 @@ def test_every_form_of_codes_and_labels_is_taken(name):
     assert score(codes, labels[:, :2] > 0) >= 0
 
 
+def test_a_column_of_words_does_not_make_the_numbers_beside_it_names():
+    """numpy makes one array of words of the two columns."""
+    random = np.random.default_rng(5)
+    place, kind = random.integers(0, 12, 400), random.integers(0, 3, 400)
+    codes = np.stack((place + 0.1 * random.normal(size=400), kind + 0.1), 1)
+    beside = np.column_stack((place, np.array(["apple", "pear", "plum"])[kind]))
+    found = metrics.dci(codes, beside, "lasso")
+    expected = metrics.dci(codes, np.stack((place, kind), 1), "lasso", kinds=("ordered", "nominal"))
+    assert found.informativeness == pytest.approx(expected.informativeness)
+    assert found.disentanglement == pytest.approx(expected.disentanglement)
+    unknown = np.column_stack((np.where(place == 3, "nan", place.astype(str)), kind))
+    assert np.isfinite(metrics.dci(codes, unknown, "lasso").disentanglement)
+
+
 @pytest.mark.parametrize("regressor", ["lasso", "forest", "boosting"])
 def test_words_are_names_for_dci_and_cannot_be_ordered(regressor):
     codes, labels = sample(16, rows=150)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -87,8 +88,8 @@ class TestPressure:
     def test_runs_together_are_what_each_would_be_alone(self, grids, tmp_path, device):
         """On any device but "cpu" settings with other objectives are in the group too."""
         settings = grids["small_ellipses"]()
-        pressure.train(settings, [0, 1], tmp_path / "both", device)
-        pressure.train(settings[:1], [1], tmp_path / "alone", device)
+        pressure.train(list(itertools.product(settings, [0, 1])), tmp_path / "both", device)
+        pressure.train([(settings[0], 1)], tmp_path / "alone", device)
         both, alone = (
             zoo.read(settings[0].path(tmp_path / folder, 1))[0] for folder in ("both", "alone")
         )
@@ -100,13 +101,21 @@ class TestPressure:
         monkeypatch.setattr(
             pressure, "_train_together", lambda runs, folder, device: groups.append(len(runs))
         )
-        settings = pressure.GRIDS["small_sprites"]()
-        pressure.train(settings, range(12), tmp_path, "cuda")
-        assert groups == [pressure.TOGETHER, 12 * len(settings) - pressure.TOGETHER]
+        runs = list(itertools.product(pressure.GRIDS["small_sprites"](), range(12)))
+        pressure.train(runs, tmp_path, "cuda")
+        assert groups == [pressure.TOGETHER, len(runs) - pressure.TOGETHER]
         groups.clear()
-        pressure.train(settings, range(12), tmp_path)
-        assert sum(groups) == 12 * len(settings)
+        pressure.train(runs, tmp_path)
+        assert sum(groups) == len(runs)
         assert max(groups) == pressure.STACK
+
+    def test_a_run_of_another_length_is_not_taken_for_this_one(self, grids, tmp_path):
+        settings = grids["small_ellipses"]()
+        pressure.train([(settings[0], 0)], tmp_path)
+        longer = dataclasses.replace(settings[0], steps=9)
+        pressure.train([(longer, 0)], tmp_path)  # its file is there
+        with pytest.raises(ValueError, match="other settings"):
+            pressure.measured(longer, 0, tmp_path)
 
     def test_every_setting_has_a_file_of_its_own(self, tmp_path):
         settings = [setting for grid in pressure.GRIDS.values() for setting in grid()]
@@ -115,7 +124,7 @@ class TestPressure:
     def test_factor_vae_is_among_them(self, tmp_path):
         factor = [s for s in pressure.GRIDS["small_sprites"]() if s.objective == "factor_vae"]
         setting = dataclasses.replace(factor[0], steps=3, batch_size=8, hidden=8)
-        pressure.train([setting], [0], tmp_path)
+        pressure.train([(setting, 0)], tmp_path)
         assert zoo.read(setting.path(tmp_path, 0))[1]["settings"]["weight"] == setting.weight
 
     def test_models_of_all_sprites_go_to_the_zoo_once(self, small, data_folder, monkeypatch):

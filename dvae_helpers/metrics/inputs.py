@@ -79,14 +79,16 @@ def targets_in(
             raise ValueError("Give the kinds in the FactorSpace, not beside it.")
         return _grid(factors, rows).astype(np.float64), factors.kinds
     values = _table(factors, rows)
-    words = values.dtype.kind not in "fiub"
     kinds = check_kinds(kinds, values.shape[1]) if kinds is not None else None
     targets, known = np.empty(values.shape), []
     for k, column in enumerate(values.T):
         numbers = None
-        if not words or not any(isinstance(value, str | bytes) for value in column):
+        # a table of numpy is of words throughout if one of its columns is: look at each
+        if values.dtype.kind == "U" or not any(isinstance(v, str | bytes) for v in column):
             with contextlib.suppress(TypeError, ValueError):
                 numbers = column.astype(np.float64)
+        if numbers is not None and not np.isfinite(numbers).all():
+            numbers = None  # the word "nan"
         kind = kinds[k] if kinds else "nominal" if numbers is None else "ordered"
         if kind == "ordered" and numbers is None:
             raise ValueError(

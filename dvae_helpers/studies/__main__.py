@@ -20,6 +20,7 @@ from . import (
 
 STUDIES = {
     "pressure": pressure.ship,
+    "small_sprites": pressure.ship_small,
     "sprites": pressure.ship_sprites,
     "sprites_dense": pressure.ship_dense,
     "adversarial": adversarial.ship,

@@ -1,17 +1,18 @@
 """What more pressure does: objectives, weights and seeds.
 
     python -m dvae_helpers.studies pressure --seeds 10
+    python -m dvae_helpers.studies small_sprites --seeds 10 --device cuda
     python -m dvae_helpers.studies sprites --seeds 3 --device cuda
     python -m dvae_helpers.studies sprites_dense --seeds 4 --device cuda
 
 Does beta raise the score, and does the estimator of the total correlation matter for training?
-The first asks it of two small sets, on a processor; the others of all sprites, which is work for
-a GPU. In `sprites_dense` network, batch and length are those of Chen et al. (2018).
+The first asks it of small ellipses, ten minutes on a processor; the others of sprites, which is
+work for a GPU. In `sprites_dense` network, batch and length are those of Chen et al. (2018).
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tqdm.auto import tqdm
 from .. import datasets, objectives, sweep, training, zoo
 from ..datasets import ImageSet, data_folder
 from ..models import VAE
-from .store import kept, write_rows
+from .store import check_settings, kept, write_rows
 
 STACK = 5  # seeds of one setting that a processor trains together
 TOGETHER = 64  # runs that a GPU trains together. If the study is stopped, such a group is lost
@@ -68,8 +69,12 @@ class Setting:
             start=self.start or None,
         )
 
+    def of(self, seed: int) -> dict[str, Any]:
+        """All that decides one run, as its file keeps it."""
+        return dataclasses.asdict(self) | {"seed": seed}
+
     def path(self, folder: Path, seed: int) -> Path:
-        """The file of one run."""
+        """The file of one run. A folder is of one length of training, and of one network."""
         words = (self.data, self.architecture, self.start, self.objective, self.estimator)
         name = "-".join(word for word in words if word)
         return folder / f"{name}-{self.weight:g}-{seed}{zoo.SUFFIX}"
@@ -125,39 +130,38 @@ def _chen() -> list[Setting]:
 
 
 Grids = dict[str, Callable[[], list[Setting]]]
-SMALL: Grids = {
-    "small_ellipses": _ellipses,
-    "small_sprites": _sprites,
-    "small_sprites_dense": _dense_sprites,
-}
+Wanted = Sequence[tuple[Setting, int]]  # settings, each with a seed
+ELLIPSES: Grids = {"small_ellipses": _ellipses}
+SMALL: Grids = {"small_sprites": _sprites, "small_sprites_dense": _dense_sprites}
 SPRITES: Grids = {"sprites": _all_sprites}
 DENSE: Grids = {"sprites_dense": _chen}
-GRIDS: Grids = SMALL | SPRITES | DENSE
+GRIDS: Grids = ELLIPSES | SMALL | SPRITES | DENSE
 
 
-def train(
-    settings: Sequence[Setting], seeds: Iterable[int], folder: Path, device: str = "cpu"
-) -> None:
-    """Trains what is missing, and writes a file for each run.
+def train(runs: Wanted, folder: Path, device: str = "cpu") -> None:
+    """Trains what is missing, and writes a file for each run, with the weights as float16.
 
     A processor trains a few seeds of one setting in one stack; a GPU trains together whatever has
     the same images, batches and number of steps.
     """
-    groups: dict[Any, list[tuple[Setting, int]]] = {}
-    for setting in settings:
-        alike = (setting.data, setting.steps, setting.batch_size, setting.learning_rate)
-        alike = (*alike, setting.architecture, setting.precision) if device != "cpu" else setting
-        missing = [(setting, s) for s in seeds if not setting.path(folder, s).exists()]
-        groups.setdefault(alike, []).extend(missing)
-    for runs in groups.values():
-        first = runs[0][0] if runs else None
+    groups: dict[tuple, list[tuple[Setting, int]]] = {}
+    for setting, seed in runs:
+        if setting.path(folder, seed).exists():
+            continue
+        kind: tuple = (setting,)
+        if device != "cpu":
+            kind = setting.data, setting.architecture, setting.steps, setting.batch_size
+            kind += setting.learning_rate, setting.precision
+        groups.setdefault(kind, []).append((setting, seed))
+    for together in groups.values():
         size = STACK if device == "cpu" else TOGETHER
-        size = 1 if device == "cpu" and first and first.objective == "factor_vae" else size
-        for part in (runs[i : i + size] for i in range(0, len(runs), size)):
+        if device == "cpu" and together[0][0].objective == "factor_vae":
+            size = 1  # nothing of it can be a stack
+        for part in (together[i : i + size] for i in range(0, len(together), size)):
             _train_together(part, folder, device)
 
 
-def _train_together(runs: list[tuple[Setting, int]], folder: Path, device: str) -> None:
+def _train_together(runs: Wanted, folder: Path, device: str) -> None:
     first, losses = runs[0][0], [setting.loss() for setting, _ in runs]
     data = datasets.load(first.data, device)
     models = [setting.model(seed, data).to(device) for setting, seed in runs]
@@ -182,8 +186,17 @@ def _train_together(runs: list[tuple[Setting, int]], folder: Path, device: str) 
         }
         notes = {"config": model.config, "curve": curve, "seconds": round(history.seconds, 1)}
         weights = {key: value.half().cpu() for key, value in model.state_dict().items()}
-        settings = dataclasses.asdict(setting) | {"seed": seed}
-        zoo.write(setting.path(folder, seed), weights, {"settings": settings, **notes})
+        zoo.write(setting.path(folder, seed), weights, {"settings": setting.of(seed), **notes})
+
+
+def trained(setting: Setting, seed: int, folder: Path) -> tuple[VAE, dict[str, Any]]:
+    """The model of a run, and what is noted of it. ValueError for a run with other settings."""
+    path = setting.path(folder, seed)
+    tensors, notes = zoo.read(path)
+    check_settings(path, notes, setting.of(seed))
+    model = VAE(**notes["config"])
+    model.load_state_dict({key: value.float() for key, value in tensors.items()})
+    return model.eval(), notes
 
 
 def measured(
@@ -193,19 +206,15 @@ def measured(
 
     Both are kept in a file of their own: the table can be made again without the weights.
     """
-    settings = dataclasses.asdict(setting) | {"seed": seed}
 
     def make():
-        tensors, notes = zoo.read(setting.path(folder, seed))
-        model = VAE(**notes["config"])
-        model.load_state_dict({key: value.float() for key, value in tensors.items()})
-        data, model = datasets.load(setting.data, device), model.to(device).eval()
+        model, notes = trained(setting, seed, folder)
+        data, model = datasets.load(setting.data, device), model.to(device)
         found = sweep.terms(model, data) | sweep.scores(model, data)
-        kept_too = {name: notes[name] for name in ("curve", "seconds")}
-        return {"nothing": torch.zeros(1)}, {"row": found, **kept_too}
+        return {"nothing": torch.zeros(1)}, {"row": found, "curve": notes["curve"]}
 
-    _, found = kept(setting.path(folder / "measured", seed), settings, make)
-    return settings | found["row"] | {"seconds": found["seconds"]}, found["curve"]
+    _, found = kept(setting.path(folder / "measured", seed), setting.of(seed), make)
+    return setting.of(seed) | found["row"], found["curve"]
 
 
 def ship(
@@ -217,16 +226,11 @@ def ship(
 ) -> None:
     """Trains and measures what is missing; writes a table and the curves of each set."""
     target = target or data_folder() / "sweeps"
-    for name, settings in (grids or SMALL).items():
+    for name, settings in (grids or ELLIPSES).items():
         rows, curves = [], []
-        every = settings()
-        missing = [
-            setting
-            for setting in every
-            if not all(setting.path(folder / "measured", seed).exists() for seed in range(seeds))
-        ]
-        train(missing, range(seeds), folder, device)
-        runs = [(setting, seed) for setting in every for seed in range(seeds)]
+        runs = [(setting, seed) for setting in settings() for seed in range(seeds)]
+        missing = [run for run in runs if not run[0].path(folder / "measured", run[1]).exists()]
+        train(missing, folder, device)
         for setting, seed in tqdm(runs, desc=name, unit="run"):
             row, curve = measured(setting, seed, folder, device)
             rows.append(row)
@@ -240,6 +244,11 @@ def ship(
         write_rows(target / f"pressure_{name}_curves.csv", curves)
 
 
+def ship_small(folder: Path, seeds: int, device: str = "cpu") -> None:
+    """As `ship`, of the small sprites: convolutional, and dense."""
+    ship(folder, seeds, grids=SMALL, device=device)
+
+
 def ship_sprites(folder: Path, seeds: int, device: str = "cpu") -> None:
     """As `ship`, of all sprites; and writes the models to the zoo, where they are not there yet."""
     ship(folder, seeds, grids=SPRITES, device=device)
@@ -249,12 +258,10 @@ def ship_sprites(folder: Path, seeds: int, device: str = "cpu") -> None:
             name = f"sprites_{setting.objective}_{setting.weight:g}_seed{seed}"
             if name in there:
                 continue
-            tensors, notes = zoo.read(setting.path(folder, seed))
-            model = VAE(**notes["config"])
-            model.load_state_dict({key: value.float() for key, value in tensors.items()})
+            model, _ = trained(setting, seed, folder)
             row, _ = measured(setting, seed, folder, device)
             command = f"python -m dvae_helpers.studies sprites --seeds {seed + 1} --device cuda"
-            zoo.save(model.eval(), name, {"command": command, **row})
+            zoo.save(model, name, {"command": command, **row})
 
 
 def ship_dense(folder: Path, seeds: int, device: str = "cpu") -> None:

@@ -76,7 +76,7 @@ def ship(folder: Path, seeds: int = 1, target: Path | None = None) -> None:
             for factor, share in row["best_share"].items()
         )
         terms = {key: row[key] for key in ("images", "mig_exact", *PARTS)}
-        rows.append({"model": name, "data": data.name, **terms, "best": best})
+        rows.append({"model": name, "data": data.name, **terms, "best_variance_share": best})
     write_rows(target / "zoo_models.csv", rows)
 
 

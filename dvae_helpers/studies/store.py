@@ -22,12 +22,17 @@ def kept(path: Path, settings: dict[str, Any], make: Callable[[], Found]) -> Fou
         tensors, notes = make()
         zoo.write(path, tensors, {"settings": settings, **notes})
     tensors, notes = zoo.read(path)
+    check_settings(path, notes, settings)
+    return tensors, notes
+
+
+def check_settings(path: Path, notes: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raises ValueError if a file is of a run with other settings."""
     if notes.get("settings") != settings:
         raise ValueError(
             f"{path} holds a run with other settings: {notes.get('settings')}, expected "
             f"{settings}. Give another folder with --out, or delete the file."
         )
-    return tensors, notes
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -164,8 +164,8 @@ def fit_many(
       at batch 256 1.1 to 1.2 times. On an H100, recorded, a stack of 8 models of width 1,200 at
       batch 2048 is 9 % faster than the same models on streams of their own.
     - All others take their steps side by side: on CUDA on streams of their own in one recording,
-      where 16 convolutional models at batch 64 train 2.7 times as fast as one; on a processor one
-      after the other, which gains nothing.
+      where 16 convolutional models at batch 64 see 2.7 times as many images a second as one; on a
+      processor one after the other, which gains nothing.
 
     objectives, seeds: one for each model; the seeds are 0, 1, 2, ... if not given.
     pairs, on_step: as for `fit`; `on_step` is called with the list of all models' Terms.
