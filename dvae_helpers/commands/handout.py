@@ -3,13 +3,15 @@
 import argparse
 from pathlib import Path
 
+from .options import place
+
 HELP = "write notebooks for students: without solutions, outputs and instructor's notes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
-    add("--out", type=Path, default=Path("handout"), help="their folder")
+    add("--out", type=place, default=Path("handout"), help="their folder")
     add("--force", action="store_true", help="overwrite hand-outs that somebody has worked in")
 
 
