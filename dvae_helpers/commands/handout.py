@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
     add("--out", type=place, default=Path("handout"), help="their folder")
     add("--force", action="store_true", help="overwrite hand-outs that somebody has worked in")
+    add("--nbgrader", action="store_true", help="mark answers and checks for nbgrader")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
     from ..slides import find
 
     masters = find(options.names, handout.NOTEBOOKS)
-    for path in handout.build(options.names, options.out, force=options.force):
+    for path in handout.build(
+        options.names, options.out, force=options.force, nbgrader=options.nbgrader
+    ):
         words = handout.left_out(nbformat.read(masters[path.stem], as_version=4))
         print(f"{path}: {words}")
     return 0
