@@ -109,7 +109,7 @@ def for_nbgrader(notebook: NotebookNode) -> None:
     A check is a locked cell of "autograder tests", worth one point: it raises unless the answer
     is right, because nbgrader asks only whether a cell runs.
     """
-    stub = None
+    stub = NotebookNode()
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "exercise" in tags:

@@ -231,9 +231,11 @@ def capacity_vae(
     _from_zero(capacity=capacity, gamma=gamma)
     if not (over_steps >= 1 and math.isfinite(over_steps)):
         raise ValueError(f"over_steps is {over_steps}; expected a whole number from 1 up.")
-    share = out.now.step / over_steps
-    share = share.clamp(max=1.0) if isinstance(share, Tensor) else min(1.0, share)
-    target = capacity * share
+    step = out.now.step
+    if isinstance(step, Tensor):  # in float64, as Python counts
+        target = (capacity * (step.double() / over_steps).clamp(max=1.0)).to(out.rate.dtype)
+    else:
+        target = capacity * min(1.0, step / over_steps)
     return Terms(out.distortion + gamma * (out.rate - target).abs(), out)
 
 

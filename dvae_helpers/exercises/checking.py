@@ -48,7 +48,7 @@ def required(check: Callable[[Any], None], answer: Any) -> None:
 
     For programs that grade by whether a cell runs, such as nbgrader.
     """
-    kind, words = verdict(check.__wrapped__, answer)
+    kind, words = verdict(getattr(check, "__wrapped__", check), answer)
     print(words)
     if kind != "right":
         raise AssertionError(words)
