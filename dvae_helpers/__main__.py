@@ -24,10 +24,21 @@ def main(arguments: list[str] | None = None) -> int:
             f"{error}. See whether the disk is full, and whether you may read and write there; "
             "then give the same command again."
         )
+    except (MemoryError, RuntimeError) as error:  # torch has no kind of its own for the processor
+        if not (isinstance(error, MemoryError) or _of_memory(str(error))):
+            raise
+        said = (
+            "there is not enough memory. Give smaller numbers (--hidden, --latents, --batch-size, "
+            "--images, --jobs), or close other programs and notebooks."
+        )
     except KeyboardInterrupt:
         said = "stopped. Give the same command to start again."
     print(f"Error: {said}", file=sys.stderr)
     return 2
+
+
+def _of_memory(said: str) -> bool:
+    return "out of memory" in said or "allocate memory" in said
 
 
 def _parser() -> Parser:

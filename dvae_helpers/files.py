@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -62,11 +63,34 @@ def write_whole(path: Path, content: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise CannotWrite(
-            f"{path} was not written: {error.strerror or error}. What was there before is "
-            "unharmed. Make room on the disk, or choose a folder where you may write (--out of a "
-            "command; DVAE_DATA for the data folder), and do the same again."
-        ) from error
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(
+        f"{path} was not written: {error.strerror or error}. What was there before is unharmed. "
+        "Make room on the disk, or choose a folder where you may write (--out of a command; "
+        "DVAE_DATA for the data folder), and do the same again."
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Raises CannotWrite if a file cannot be written there. Nothing is written, and no folder made.
+
+    For work that takes long and is written at its end.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder; give the name of a file")
+        folder = path.parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(0, f"{folder} is a file, no folder")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from .files import write_whole
+from .grading.submission import asked
 from .slides import find
 
 _ROOT = Path(__file__).parents[1]
@@ -24,12 +25,14 @@ def build(
     out: Path = _ROOT / "handout",
     notebooks: Path = NOTEBOOKS,
     force: bool = False,
+    nbgrader: bool = False,
 ) -> list[Path]:
     """Writes NAME.ipynb without what is not for students, for each notebook named (default: all).
 
     Left out are solutions, outputs, and notes for the instructor. Votes keep their hidden source:
     they need it, and their answer is in it. Links to a notebook that is handed out stay in the
     folder `out`; all other links to files lead to where these are.
+    nbgrader: see `for_nbgrader`.
 
     Raises ValueError for an unknown name, if `out` is the folder of the notebooks themselves, and,
     unless `force`, if a file there was changed since `build` wrote it: nothing is then written.
@@ -46,6 +49,8 @@ def build(
         for cell in copy.cells:
             if cell.cell_type == "markdown":
                 cell.source = moved_links(cell.source, set(found), notebooks, out)
+        if nbgrader:
+            for_nbgrader(copy)
         nbformat.validate(copy)
         contents[out / path.name] = (nbformat.writes(copy) + "\n").encode()
     written = _marks_of_written(out)
@@ -94,6 +99,32 @@ def stripped(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return copy
+
+
+def for_nbgrader(notebook: NotebookNode) -> None:
+    """Marks the cells of a hand-out as nbgrader's do (metadata, schema 3), in place.
+
+    An exercise is an "autograded answer". Below its stub is an empty region for a solution:
+    without one, `nbgrader generate_assignment` would put a stub of its own in the place of ours.
+    A check is a locked cell of "autograder tests", worth one point: it raises unless the answer
+    is right, because nbgrader asks only whether a cell runs.
+    """
+    stub = NotebookNode()
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "exercise" in tags:
+            stub = cell
+        elif "check" in tags:
+            check, answer = asked(cell.source)
+            stub.source += "\n### BEGIN SOLUTION\n### END SOLUTION"
+            stub.metadata["nbgrader"] = _mark_of_nbgrader(f"{check}_answer", solution=True)
+            cell.source = f"exercises.required(exercises.{check}, {answer})"
+            cell.metadata["nbgrader"] = _mark_of_nbgrader(check, grade=True, locked=True, points=1)
+
+
+def _mark_of_nbgrader(name: str, **settings: bool | int) -> dict[str, bool | int | str]:
+    off = {"grade": False, "locked": False, "solution": False, "task": False}
+    return {**off, "grade_id": name, "schema_version": 3, **settings}
 
 
 def for_the_instructor(cell: NotebookNode) -> bool:

@@ -43,11 +43,11 @@ class Adversary:
     """What an adversarial objective (factor_vae, aae) can ask for.
 
     discriminator: gives the discriminator that is trained beside the model.
-    second: gives the codes (B, J) of another batch, without gradient; factor_vae needs them.
+    second_codes: gives the codes (B, J) of another batch, without gradient; factor_vae needs them.
     """
 
     discriminator: Callable[[], Discriminator]
-    second: Callable[[], Tensor] | None = None
+    second_codes: Callable[[], Tensor] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +213,7 @@ def dip_vae(
     """
     if version not in ("I", "II"):
         raise ValueError(f'version is {version!r}; choose "I" or "II".')
+    _from_zero(off_diagonal=off_diagonal, diagonal=diagonal)
     centred = out.mean - out.mean.mean(0)
     covariance = centred.T @ centred / len(centred)
     if version == "II":
@@ -227,9 +228,14 @@ def capacity_vae(
     out: Pass, capacity: float = 25.0, gamma: float = 1000.0, over_steps: int = 100_000
 ) -> Terms:
     """Burgess et al. (2018), Eq. 8: holds the rate at C nats; C grows from 0 over some steps."""
-    share = out.now.step / over_steps
-    share = share.clamp(max=1.0) if isinstance(share, Tensor) else min(1.0, share)
-    target = capacity * share
+    _from_zero(capacity=capacity, gamma=gamma)
+    if not (over_steps >= 1 and math.isfinite(over_steps)):
+        raise ValueError(f"over_steps is {over_steps}; expected a whole number from 1 up.")
+    step = out.now.step
+    if isinstance(step, Tensor):  # in float64, as Python counts
+        target = (capacity * (step.double() / over_steps).clamp(max=1.0)).to(out.rate.dtype)
+    else:
+        target = capacity * min(1.0, step / over_steps)
     return Terms(out.distortion + gamma * (out.rate - target).abs(), out)
 
 
@@ -245,6 +251,11 @@ def geco(out: Pass, target: float, speed: float = 5e-4, smooth: float = 0.9) -> 
     the same memory to every step and keeps it in its checkpoint, so a resumed run goes on with
     the multiplier that it had. A pass of its own has an empty memory, and so the multiplier 1.
     """
+    _from_zero(speed=speed, smooth=smooth)
+    if smooth >= 1:
+        raise ValueError(f"smooth is {smooth}; expected a number from 0 to less than 1.")
+    if not math.isfinite(target):
+        raise ValueError(f"target is {target}; expected a number of nats.")
     memory = out.now.memory
     multiplier = memory.get("multiplier", torch.ones_like(out.distortion)).detach()
     gap = (out.distortion - target).detach()
@@ -268,7 +279,7 @@ def factor_vae(out: Pass, gamma: float = 10.0) -> Terms:
     """
     discriminator = _discriminator("factor_vae", out, gamma)
     estimate = discriminator.frozen(out.z).mean()
-    shuffled = permute_dims(out.adversary.second(), out.now.generator)
+    shuffled = permute_dims(out.adversary.second_codes(), out.now.generator)
     loss = classification_loss(discriminator(out.z.detach()), discriminator(shuffled))
     own = {"estimated_tc": estimate, "discriminator_loss": loss}
     return Terms(out.distortion + out.rate + gamma * estimate, out, own, loss)
@@ -296,11 +307,16 @@ def aae(out: Pass, gamma: float = 1.0) -> Terms:
     return Terms(out.distortion + gamma * F.softplus(log_ratio).mean(), out, own, loss)
 
 
+def _from_zero(**settings: float) -> None:
+    for name, value in settings.items():
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"{name} is {value}; expected a number from 0 up.")
+
+
 def _discriminator(name: str, out: Pass, gamma: float) -> Discriminator:
-    if not (gamma >= 0 and math.isfinite(gamma)):
-        raise ValueError(f"gamma is {gamma}; expected a number from 0 up.")
+    _from_zero(gamma=gamma)
     adversary = out.adversary
-    if adversary is None or (name == "factor_vae" and adversary.second is None):
+    if adversary is None or (name == "factor_vae" and adversary.second_codes is None):
         raise ValueError(
             f"{name} needs a discriminator, which `training.fit` and `fit_many` give it. For one "
             "pass by hand, give `forward` an Adversary with a discriminator and a second batch "

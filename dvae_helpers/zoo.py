@@ -36,7 +36,7 @@ def save(model: VAE, name: str, about: dict[str, Any] | None = None) -> Path:
 
     about: how the model was made (data, objective, seed, steps, seconds, device, ...): JSON.
     """
-    path = _path(name)
+    path = path_of(name)
     weights = {key: value.detach().half() for key, value in model.state_dict().items()}
     broken = [key for key, value in weights.items() if not value.isfinite().all()]
     if broken:
@@ -114,14 +114,15 @@ def _hash(tensors: dict[str, Tensor], text: str) -> str:
     return digest.hexdigest()
 
 
-def _path(name: str) -> Path:
+def path_of(name: str) -> Path:
+    """The file of a model of this name, which need not be there. ValueError for no name."""
     if not name or Path(name).name != name or name.startswith("."):
         raise ValueError(f"{name!r} is not a model's name; use letters, digits, '-' and '_'.")
     return folder() / (name + SUFFIX)
 
 
 def _existing(name: str) -> Path:
-    path = _path(name)
+    path = path_of(name)
     if not path.is_file():
         raise ValueError(
             f"There is no {path}. The zoo has: {', '.join(names()) or 'no model yet'}. "

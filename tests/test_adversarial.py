@@ -51,7 +51,7 @@ def by_hand(model, images, seed=3, network_seed=1):
         images,
         30,
         generator,
-        adversary=Adversary(discriminator=lambda: network, second=lambda: second),
+        adversary=Adversary(discriminator=lambda: network, second_codes=lambda: second),
     )
     return out, network, second
 
@@ -375,7 +375,7 @@ class TestFit:
         def without_draws(out):
             own = torch.Generator().manual_seed(out.now.step)
             now = dataclasses.replace(out.now, generator=own)
-            adversary = dataclasses.replace(out.adversary, second=lambda: out.z.detach())
+            adversary = dataclasses.replace(out.adversary, second_codes=lambda: out.z.detach())
             return factor_vae(dataclasses.replace(out, now=now, adversary=adversary), 0.0)
 
         trained, _ = train(23, objective=without_draws, discriminator=network)

@@ -54,11 +54,28 @@ WRONG = {
     "--beta inf": "--beta: 'inf' is not a number from 0 up",
     "--beta -1": "--beta: '-1' is not a number from 0 up",
     "--objective geco": "geco needs a value for target: add --set target=VALUE",
+    "--set beta=2 beta=3": "beta is given twice",
+    "--beta 2 --set beta=3": "beta is given twice",
+    "--set estimator=guess": "guess",
     "--objective geco --set target=inf": "target is a number",
-    "--hidden 0": "--hidden: '0' is not a whole number from 1 up",
-    "--latents 2.5": "--latents: '2.5' is not a whole number from 1 up",
+    "--objective geco --set target=9 smooth=1": "smooth is 1.0; expected a number from 0 to less",
+    "--objective geco --set target=9 speed=-1": "speed is -1.0; expected a number from 0 up",
+    "--objective dip_vae --set version=III": "version is 'III'; choose",
+    "--objective dip_vae --set diagonal=-1": "diagonal is -1.0; expected a number from 0 up",
+    "--objective capacity_vae --set over_steps=0": "over_steps is 0; expected a whole number from",
+    "--objective capacity_vae --set capacity=-1": "capacity is -1.0; expected a number from 0 up",
+    "--objective aae --set gamma=-1": "gamma is -1.0; expected a number from 0 up",
+    "--hidden 0": "--hidden: '0' is not a whole number from 1 to 100,000",
+    "--hidden 1000000000": "--hidden: '1000000000' is not a whole number from 1 to 100,000",
+    "--latents 2.5": "--latents: '2.5' is not a whole number from 1 to 10,000",
     "--steps 0": "--steps: '0' is not",
     "--seed -1": "--seed: '-1' is not a whole number from 0 up",
+    "--seed 99999999999999999999": "is too large: at most 9,223,372,036,854,775,807",
+    "--out a-file": "a-file is a file, no folder",
+    "--out a-file/run": "a-file is a file, no folder",
+    "--out=": "--out: '' is no file or folder",
+    "--zoo ../x": "'../x' is not a model's name",
+    "--zoo=": "'' is not a model's name",
     "--data cats": "no image set 'cats'",
     "--data dsprites --path nowhere.npz": "There is no file nowhere.npz",
     "--batch-size 0": "--batch-size: '0' is not",
@@ -77,7 +94,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("words", WRONG)
-def test_a_wrong_word_is_answered_with_one_line(folder, capsys, words):
+def test_a_wrong_word_is_answered_with_one_line_before_work_begins(folder, capsys, words):
+    (folder / "a-file").touch()
     assert command_line.main([*TINY, "--steps", "1", *words.split()]) == 2
     said = capsys.readouterr()
     assert said.err.startswith("Error: ")
@@ -96,15 +114,28 @@ def test_a_wrong_word_is_answered_with_one_line(folder, capsys, words):
         (["sweep", "--betas", "1", "inf"], "'inf' is not a number from 0 up"),
         (["sweep", "--objectives", "elbo"], "no objective with a beta 'elbo'; choose one of beta"),
         (["sweep", "--hidden", "0"], "'0' is not"),
+        (["sweep", "--seeds", "99999999999999999999"], "not a whole number from 1 to 10,000"),
+        (["sweep", "--out", "a-file"], "a-file is a file, no folder"),
+        (["sweep", "--table", "a-folder"], "a-folder was not written: it is a folder"),
+        (["sweep", "--codes", "a-file/codes"], "a-file is a file, no folder"),
+        (["sweep", "@a-picture"], "the file of options after @ is not text in UTF-8"),
+        (["score", ""], "'' is no model; choose one of the zoo"),
         (["score", "none"], "There is no"),
         (["score", "none.safetensors"], "no file or folder none.safetensors; name a model of the"),
         (["score", "runs/first"], "no file or folder runs/first; name a model of the zoo"),
         (["score", "."], "no checkpoint.safetensors in the folder"),
         (["explore", "x", "--device", "tpu"], "no device 'tpu'"),
         (["slides", "99_none"], "no notebook '99_none'"),
+        (["slides", "--out", "a-file"], "a-file is a file, no folder"),
+        (["site", "--out", "a-file/site"], "a-file is a file, no folder"),
+        (["grade", "a-folder", "--out", "a-file/grades.csv"], "a-file is a file, no folder"),
+        (["grade", ""], "FOLDER: '' is no file or folder"),
     ],
 )
 def test_so_do_all_commands(folder, capsys, words, said):
+    (folder / "a-file").touch()
+    (folder / "a-folder").mkdir()
+    (folder / "a-picture").write_bytes(b"\x89PNG")
     assert command_line.main(words) == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: ")
@@ -132,7 +163,7 @@ def test_settings_are_read_by_the_annotations_of_the_objective(monkeypatch):
     assert settings == {"weight": 2.0, "count": 5, "name": "6", "on": False}
     assert [type(value) for value in settings.values()] == [float, int, str, bool]
     for wrong in ("count=2.5", "weight=much", "on=perhaps"):
-        options.set = ["weight=2", wrong]
+        options.set = [wrong]
         with pytest.raises(ValueError, match=f"--set {wrong}: {wrong.split('=')[0]} is "):
             train.objective_of(options)
 
@@ -174,6 +205,43 @@ def test_a_file_that_holds_no_model_is_refused(folder, capsys):
     zoo.write(folder / "odd.safetensors", {"weight": torch.zeros(3)}, {"settings": {"a": 1}})
     assert command_line.main(["score", "odd.safetensors"]) == 2
     assert "does not hold a VAE of this course" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["score", "explore"])
+def test_results_that_cannot_be_written_are_refused_before_the_images_are_drawn(
+    folder, capsys, monkeypatch, command
+):
+    zoo.save(VAE((1, 32, 32), 2, "dense", 8), "mine", {"data": "small_sprites"})
+    (folder / "a-file").touch()
+    monkeypatch.setattr(trained.Trained, "images", None)
+    assert command_line.main([command, "mine", "--out", "a-file/x"]) == 2
+    assert "a-file is a file, no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB."),
+    ],
+)
+def test_too_little_memory_is_one_line(folder, capsys, monkeypatch, error):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr(slides, "run", fail)
+    assert command_line.main(["slides"]) == 2
+    assert capsys.readouterr().err.startswith("Error: there is not enough memory. Give smaller")
+
+
+def test_a_mistake_of_ours_is_not_hidden(folder, monkeypatch):
+    def fail(options):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(slides, "run", fail)
+    with pytest.raises(RuntimeError, match="shapes"):
+        command_line.main(["slides"])
 
 
 def test_a_package_that_is_missing_is_named_with_the_extra(folder, capsys, monkeypatch):

@@ -44,6 +44,21 @@ def test_the_place_never_holds_part_of_a_file(tmp_path, monkeypatch):
     assert seen == [(b"content", False)]
 
 
+def test_a_place_is_tried_without_a_trace(tmp_path):
+    files.check_writable(tmp_path / "new" / "deep" / "table.csv")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("x")
+    files.check_writable(tmp_path / "file")  # may be replaced
+    for place, said in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "file" / "x", "file is a file, no folder"),
+        (tmp_path / "file" / "deep" / "x", "file is a file, no folder"),
+    ):
+        with pytest.raises(files.CannotWrite, match=said):
+            files.check_writable(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_table_has_its_columns_in_order_and_one_kind_of_line_end(tmp_path):
     rows = [{"b": 0.5, "a": "one, two"}, {"b": float("nan"), "a": 'said "three"'}]
     files.write_csv(tmp_path / "table.csv", ("a", "b"), rows)

@@ -1,5 +1,6 @@
 """Hand-outs: solutions and outputs are gone, and what is left still makes sense and runs."""
 
+import math
 import re
 import subprocess
 import symtable
@@ -8,11 +9,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
 from dvae_helpers import __main__ as command_line
-from dvae_helpers import handout
+from dvae_helpers import exercises, handout
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -208,6 +210,62 @@ def test_what_cannot_be_is_answered_in_one_line(words, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    out = tmp_path_factory.mktemp("course") / "source" / "dvae"
+    return {path.stem: nbformat.read(path, 4) for path in handout.build((), out, nbgrader=True)}
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
+def test_answers_and_checks_are_marked_as_nbgrader_documents(path, marked):
+    """https://nbgrader.readthedocs.io: metadata of a cell, schema version 3."""
+    found = [cell for cell in marked[path.stem].cells if "nbgrader" in cell.metadata]
+    marks = [cell.metadata.nbgrader for cell in found]
+    keys = {"grade", "locked", "solution", "task", "grade_id", "schema_version"}
+    assert [mark.schema_version for mark in marks] == [3] * len(marks)
+    assert all(re.fullmatch(r"\w+", mark.grade_id) for mark in marks)
+    assert len({mark.grade_id for mark in marks}) == len(marks)
+    kinds = [(mark.grade, mark.locked, mark.solution, mark.task) for mark in marks]
+    answer, check = (False, False, True, False), (True, True, False, False)
+    master = nbformat.read(path, as_version=4)
+    tags = [tag for cell in master.cells for tag in cell.metadata.get("tags", [])]
+    assert kinds == [answer, check] * tags.count("check")
+    assert len(kinds) == 2 * tags.count("exercise") > 0
+    for cell, mark in zip(found, marks, strict=True):
+        assert mark.keys() == (keys | {"points"} if mark.grade else keys)
+        assert mark.get("points", 1) == 1
+        assert cell.cell_type == "code"
+        lines = cell.source.split("\n")
+        assert ("### BEGIN SOLUTION" in lines) is ("### END SOLUTION" in lines) is mark.solution
+    nbformat.validate(marked[path.stem])
+
+
+def test_a_check_for_nbgrader_runs_only_if_the_answer_is_right(marked, capsys):
+    found = [cell for cell in marked["06_dci"].cells if "nbgrader" in cell.metadata]
+    cells = {cell.metadata.nbgrader.grade_id: cell for cell in found}
+    code = cells["row_score"].source
+    assert code == "exercises.required(exercises.row_score, row_score)"
+    solution = next(
+        cell.source
+        for cell in nbformat.read(ROOT / "notebooks" / "06_dci.ipynb", as_version=4).cells
+        if "solution" in cell.metadata.get("tags", []) and "def row_score" in cell.source
+    )
+    for source, said in (
+        (cells["row_score_answer"].source, "Not answered yet"),
+        ("def row_score(row):\n    return row.sum()", "Not yet"),
+        ("def row_score(row):\n    return 1 / 0", "Not yet: your code stopped"),
+    ):
+        names = {"exercises": exercises}
+        exec(source, names)
+        with pytest.raises(AssertionError, match=said):
+            exec(code, names)
+    names = {"exercises": exercises, "math": math, "torch": torch}
+    exec(solution, names)
+    capsys.readouterr()
+    exec(code, names)
+    assert capsys.readouterr().out == "Right.\n"
 
 
 def test_what_a_student_wrote_is_never_overwritten(tmp_path, capsys):

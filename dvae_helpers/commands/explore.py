@@ -2,9 +2,8 @@
 
 import argparse
 import html
-from pathlib import Path
 
-from .options import add_data, add_device, whole
+from .options import add_data, add_device, place, whole
 
 HELP = "write a page with sliders that move the latents of a trained model"
 
@@ -15,18 +14,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser, None, " (default: what the model was trained on)")
     add("--image", type=whole(0), help="where the sliders start (default: the middle image)")
     add_device(parser)
-    add("--out", type=Path, help="the page (default: explore.html in the run's folder)")
+    add("--out", type=place, help="the page (default: explore.html in the run's folder)")
 
 
 def run(options: argparse.Namespace) -> int:
     import torch
 
     from .. import page
-    from ..files import write_whole
+    from ..files import check_writable, write_whole
     from ..models import posteriors
     from .trained import find, silence
 
     trained = find(options.name, options.device)
+    out = options.out or trained.out / "explore.html"
+    check_writable(out)
     data = trained.images(options.data, options.path)
     image = len(data) // 2 if options.image is None else options.image
     if image >= len(data):
@@ -40,7 +41,6 @@ def run(options: argparse.Namespace) -> int:
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f"<title>{html.escape(options.name)}</title>\n<body>\n{body}\n</body>\n</html>\n"
     )
-    out = options.out or trained.out / "explore.html"
     write_whole(out, whole.encode())
     print(f"{out}  {len(whole) / 1e3:.0f} kB. Open it in a browser.")
     return 0

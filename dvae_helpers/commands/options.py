@@ -3,7 +3,10 @@
 import argparse
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NoReturn
+
+_MOST = 2**63 - 1  # what torch takes for a whole number
 
 
 class Parser(argparse.ArgumentParser):
@@ -11,6 +14,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message.removesuffix('.')}. (See: {self.prog} --help)")
+
+    def parse_known_args(self, args=None, namespace=None):
+        try:
+            return super().parse_known_args(args, namespace)
+        except UnicodeDecodeError as error:  # of @FILE, the only thing that is read here
+            self.error(f"the file of options after @ is not text in UTF-8 ({error})")
 
     def convert_arg_line_to_args(self, line: str) -> list[str]:
         """A line of a file of options: several words, and # begins a remark."""
@@ -28,16 +37,19 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Reads a whole number from `least` up."""
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Reads a whole number from `least` up, or to `most`. None is above what 64 bits hold."""
+    wanted = f"from {least} up" if most is None else f"from {least} to {most:,}"
 
     def read(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
             number = None
-        if number is None or number < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        if number is None or number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {wanted}")
+        if number > _MOST:
+            raise argparse.ArgumentTypeError(f"{text!r} is too large: at most {_MOST:,}")
         return number
 
     return read
@@ -57,6 +69,13 @@ def number(least: float, itself: bool = True) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def place(text: str) -> Path:
+    """Reads the name of a file or folder; ~ is the home folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no file or folder; give a name")
+    return Path(text).expanduser()
 
 
 def one_of(known: Callable[[], Iterable[str]], what: str) -> Callable[[str], str]:
@@ -101,6 +120,10 @@ def objective_names() -> list[str]:
     return list(OBJECTIVES)
 
 
+def _path(text: str) -> str:
+    return str(place(text))
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda or mps")
 
@@ -114,4 +137,4 @@ def add_data(parser: argparse.ArgumentParser, default: str | None, about: str = 
         metavar="DATA",
         help=f"an image set: small_sprites, sprites, fruits, faces, dsprites, ...{about}",
     )
-    parser.add_argument("--path", help="the dSprites file, for --data dsprites")
+    parser.add_argument("--path", type=_path, help="the dSprites file, for --data dsprites")

@@ -1,9 +1,8 @@
 """`score`: every score of a trained model."""
 
 import argparse
-from pathlib import Path
 
-from .options import add_data, add_device, whole
+from .options import add_data, add_device, place, whole
 
 HELP = "score a trained model: MIG, DCI and the others"
 
@@ -23,17 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=whole(0), default=0, help="of the choice of images and rows")
     add_device(parser)
-    add("--out", type=Path, help="folder for scores.csv and scores.json (default: the run's)")
+    add("--out", type=place, help="folder for scores.csv and scores.json (default: the run's)")
 
 
 def run(options: argparse.Namespace) -> int:
     import torch
 
     from .. import metrics
+    from ..files import check_writable
     from ..models import posteriors
     from .trained import find, silence
 
     trained = find(options.name, options.device)
+    out = options.out or trained.out
+    check_writable(out / "scores.csv")
     data = trained.images(options.data, options.path)
     some = torch.linspace(0, len(data) - 1, min(len(data), 2000)).long()
     if warning := silence(*posteriors(trained.model, data, some)):
@@ -47,6 +49,6 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         repeats=options.repeats,
     )
-    table, content = scores.write(options.out or trained.out)
+    table, content = scores.write(out)
     print(f"{options.name}\n{scores.text()}\n\nWritten to {table} and {content}.")
     return 0

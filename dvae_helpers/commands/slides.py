@@ -3,19 +3,23 @@
 import argparse
 from pathlib import Path
 
+from .options import place
+
 HELP = "turn notebooks into slides that need no network"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="notebooks (default: all)")
-    add("--out", type=Path, default=Path("slides"), help="folder of the decks")
+    add("--out", type=place, default=Path("slides"), help="folder of the decks")
     add("--pdf", action="store_true", help="a PDF of each too (needs Chromium)")
 
 
 def run(options: argparse.Namespace) -> int:
     from .. import slides
+    from ..files import check_writable
 
+    check_writable(options.out / "index.html")
     decks = slides.build(options.names, options.out)
     for deck in decks:
         print(f"{deck}  {deck.stat().st_size / 1e6:.1f} MB")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .options import architectures, data_names, number, one_of, whole
+from .options import architectures, data_names, number, one_of, place, whole
 
 HELP = "train a grid of models, and write a table of their terms and scores"
 PARSER = {
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BETA",
         help="(default: 1 4 16)",
     )
-    add("--seeds", type=whole(1), default=3, help="how many: 0, 1, 2, ...")
+    add("--seeds", type=whole(1, 10_000), default=3, help="how many: 0, 1, 2, ...")
     add(
         "--data",
         type=one_of(data_names, "image set"),
@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="dense",
         help="conv or dense",
     )
-    add("--hidden", type=whole(1), default=256, help="width of the dense layers")
-    add("--latents", type=whole(2), default=6, help="number of latents J")
+    add("--hidden", type=whole(1, 100_000), default=256, help="width of the dense layers")
+    add("--latents", type=whole(2, 10_000), default=6, help="number of latents J")
     add("--steps", type=whole(1), default=2000, help="of training, for each model")
     add("--batch-size", type=whole(2), default=128, help="images in a step")
     add("--learning-rate", type=number(0, itself=False), default=2e-3, help="of Adam")
-    add("--jobs", type=whole(1), default=1, help="processes on this machine, one thread each")
+    add("--jobs", type=whole(1, 1000), default=1, help="processes on this machine, one thread each")
     add("--scheduler", metavar="ADDRESS", help="train on this Dask cluster instead of here")
     add(
         "--device",
@@ -58,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE",
         help="cpu, or train together on: cuda, mps, auto",
     )
-    add("--out", type=Path, help="folder of the finished runs (default: runs/DATA)")
-    add("--table", type=Path, help="CSV file to write (default: table.csv in that folder)")
-    add("--codes", type=Path, help="file to write with every model's codes of the same 512 images")
+    add("--out", type=place, help="folder of the finished runs (default: runs/DATA)")
+    add("--table", type=place, help="CSV file to write (default: table.csv in that folder)")
+    add("--codes", type=place, help="file to write with every model's codes of the same 512 images")
 
 
 def _with_beta() -> list[str]:
@@ -73,6 +73,7 @@ def _with_beta() -> list[str]:
 
 def run(options: argparse.Namespace) -> int:
     from .. import sweep, training
+    from ..files import check_writable
 
     device = training.choose_device(options.device)
     apart = device == "cpu" or (
@@ -83,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
     runs = sweep.grid(options.objectives, options.betas, range(options.seeds), **settings)
     out = options.out or Path("runs") / options.data
     table = options.table or out / "table.csv"
+    for path in (out / "a run", table, *([options.codes] if options.codes else [])):
+        check_writable(path)
     try:
         rows = sweep.sweep(
             runs, out, options.jobs, options.scheduler, device=None if apart else device

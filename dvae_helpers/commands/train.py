@@ -17,6 +17,7 @@ from .options import (
     number,
     objective_names,
     one_of,
+    place,
     whole,
 )
 
@@ -47,8 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="conv",
         help="conv or dense",
     )
-    add("--hidden", type=whole(1), help="width of the dense layers (default: 256, dense 1200)")
-    add("--latents", type=whole(1), default=10, help="number of latents J")
+    add(
+        "--hidden",
+        type=whole(1, 100_000),
+        help="width of the dense layers (default: 256, dense 1200)",
+    )
+    add("--latents", type=whole(1, 10_000), default=10, help="number of latents J")
     add("--steps", type=whole(1), default=3000, help="of training")
     add("--batch-size", type=whole(2), default=64, help="images in a step")
     add("--learning-rate", type=number(0, itself=False), default=1e-3, help="of Adam")
@@ -60,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the networks",
     )
     add_device(parser)
-    add("--out", type=Path, help="folder of the run (default: runs/DATA-OBJECTIVE-SEED)")
+    add("--out", type=place, help="folder of the run (default: runs/DATA-OBJECTIVE-SEED)")
     add("--zoo", metavar="NAME", help="also save the model to the zoo, under this name")
 
 
@@ -73,9 +78,15 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from .. import datasets, estimators, training, zoo
+    from ..files import check_writable
     from ..models import VAE, posteriors
     from .trained import CHECKPOINT, silence
 
+    out = options.out or Path("runs") / f"{options.data}-{options.objective}-{options.seed}"
+    checkpoint = out / CHECKPOINT
+    check_writable(checkpoint)
+    if options.zoo is not None:
+        check_writable(zoo.path_of(options.zoo))
     data = datasets.load(options.data, options.device, options.path)
     model = VAE(
         data.shape,
@@ -84,8 +95,6 @@ def run(options: argparse.Namespace) -> int:
         hidden=options.hidden,
         seed=options.seed,
     ).to(options.device)
-    out = options.out or Path("runs") / f"{options.data}-{options.objective}-{options.seed}"
-    checkpoint = out / CHECKPOINT
     if checkpoint.exists():
         print(f"Resuming from {checkpoint}.")
     history = training.fit(
@@ -138,6 +147,8 @@ def objective_of(options: argparse.Namespace) -> Callable:
                 f"{options.objective} has no setting {pair!r}; "
                 f"write NAME=VALUE with one of: {', '.join(allowed) or 'none at all'}."
             )
+        if name in settings:
+            raise ValueError(f"{name} is given twice; give it once, by --set or --beta.")
         settings[name] = _read(name, text, hints.get(name, str))
     missing = [
         name
@@ -148,7 +159,27 @@ def objective_of(options: argparse.Namespace) -> Callable:
         raise ValueError(
             f"{options.objective} needs a value for {missing[0]}: add --set {missing[0]}=VALUE."
         )
-    return functools.partial(function, **settings)
+    objective = functools.partial(function, **settings)
+    _try(objective)
+    return objective
+
+
+def _try(objective: Callable) -> None:
+    """One step on noise, so that an objective refuses its settings before work begins."""
+    import torch
+
+    from ..adversaries import Discriminator
+    from ..models import VAE
+    from ..objectives import Adversary, forward
+
+    model = VAE((1, 16, 16), 2, "dense", 2)
+    noise = torch.Generator().manual_seed(0)
+    images = torch.rand(4, 1, 16, 16, generator=noise)
+    adversary = Adversary(
+        discriminator=lambda: Discriminator(2), second_codes=lambda: torch.zeros(4, 2)
+    )
+    out = forward(model, images, 4, noise, whole=lambda: model.encode(images), adversary=adversary)
+    objective(out)
 
 
 def _read(name: str, text: str, kind) -> object:

@@ -47,6 +47,8 @@ def find(word: str, device: str) -> Trained:
 
     Raises ValueError if there is none, and zoo.DamagedFile for a file that holds no model.
     """
+    if not word:
+        raise ValueError(f"'' is no model; choose one of the zoo: {', '.join(zoo.names())}.")
     path = Path(word).expanduser()
     if path.is_dir():
         if not (path / CHECKPOINT).is_file():

@@ -16,6 +16,7 @@ from .adversarial_relatives import (
     unequal_classes,
 )
 from .beta_vae_lagrangian import constrained_step, price_with_sleepers, spare_budget, water_filling
+from .checking import required
 from .comparing_models import (
     paired_interval,
     rank_agreement,

@@ -43,6 +43,17 @@ def check(examine: Callable[[Any], None]) -> Callable[[Any], None]:
     return checked
 
 
+def required(check: Callable[[Any], None], answer: Any) -> None:
+    """Asks a check as a test does that must pass: AssertionError unless the answer is right.
+
+    For programs that grade by whether a cell runs, such as nbgrader.
+    """
+    kind, words = verdict(getattr(check, "__wrapped__", check), answer)
+    print(words)
+    if kind != "right":
+        raise AssertionError(words)
+
+
 def verdict(examine: Callable[[Any], None], answer: Any) -> tuple[str, str]:
     """What a check finds, in one word (unanswered, wrong, crashed or right), and in words."""
     try:

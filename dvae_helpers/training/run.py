@@ -52,7 +52,9 @@ class Run:
         self.memory: dict[str, Tensor] = {}  # what the objective keeps from step to step
         self.discriminator: Discriminator | None = None
         self.discriminator_adam: torch.optim.Adam | None = None
-        self.adversary = Adversary(discriminator=self.ask_discriminator, second=self.second)
+        self.adversary = Adversary(
+            discriminator=self.ask_discriminator, second_codes=self.second_codes
+        )
         self.window, self.window_steps = torch.zeros((), device=self.device), 0
         self.autocast = contextlib.nullcontext()
         if precision == "bfloat16":
@@ -190,7 +192,7 @@ class Run:
         return self.discriminator
 
     @torch.no_grad()
-    def second(self) -> Tensor:
+    def second_codes(self) -> Tensor:
         """Codes of images that are drawn again, by chance."""
         shape = (self.batch_size,)
         index = torch.randint(len(self.data), shape, generator=self.noise, device=self.device)
