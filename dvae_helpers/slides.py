@@ -200,14 +200,16 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
 def live_outputs(notebook: NotebookNode) -> NotebookNode:
     """The notebook itself, in which widgets that need a kernel have become pictures.
 
-    An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page. What
-    was printed in pieces is one text.
+    An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page. All
+    components have the scripts of today. What was printed in pieces is one text.
     """
     state = notebook.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _whole_prints(cell.outputs)
         for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output.data["text/html"] = page.refreshed(output.data["text/html"])
             if _WIDGET in output.get("data", {}):
                 output.data = {"text/html": _still(output.data[_WIDGET]["model_id"], state)}
                 output.metadata = {}
@@ -300,7 +302,7 @@ def _still(widget: str, state: dict) -> str:
         f'<img alt="a picture of the widget, as saved" src="data:image/png;base64,{data}">'
         for data in (picture.replace("\n", "") for picture in pictures)
     )
-    words = "In the notebook this is live: move its sliders there."
+    words = "In the notebook this is live."
     return f'<div class="pictures">{images}</div><p class="live">{words}</p>'
 
 
