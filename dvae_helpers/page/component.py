@@ -124,7 +124,7 @@ def _pixels(picture: Tensor) -> Tensor:
 
 _SAVED = re.compile(
     r'(?P<a><(?:figure|div) class="dvae(?:-vote)?"[^>]*>\n<style>\n).*?(?P<b></style>.*?'
-    r'<script>\n\(\(\) => \{\nconst root = [^\n]*\nif [^\n]*\n).*?'
+    r"<script>\n\(\(\) => \{\nconst root = [^\n]*\nif [^\n]*\n).*?"
     r"(?P<c>(?P<kind>\w+)\(root, JSON\.parse\(root\.querySelector\(\"script\"\)\.textContent\)\);"
     r"\n\}\)\(\);\n</script>)",
     re.S,
