@@ -46,7 +46,7 @@ def running(home: Path, more: dict[str, nbformat.NotebookNode]) -> Iterator[str]
     for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         environment[name] = str(home / name)
     jupyter = [sys.executable, "-m", "jupyter"]
-    trusted = sorted(map(str, folder.glob("0*.ipynb")))
+    trusted = sorted(map(str, folder.glob("*.ipynb")))
     subprocess.run([*jupyter, "trust", *trusted], env=environment, check=True, capture_output=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
