@@ -201,12 +201,14 @@ def live_outputs(notebook: NotebookNode) -> NotebookNode:
     """The notebook itself, in which widgets that need a kernel have become pictures.
 
     An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page. All
-    components have the scripts of today. What was printed in pieces is one text.
+    components have the scripts of today. What was printed in pieces is one text. Progress bars are
+    left out.
     """
     state = notebook.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = _whole_prints(cell.outputs)
+            shown = [one for one in cell.outputs if "progress" not in one.get("metadata", {})]
+            cell.outputs = _whole_prints(shown)
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 output.data["text/html"] = page.refreshed(output.data["text/html"])

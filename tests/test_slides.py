@@ -384,6 +384,8 @@ def test_solutions_and_skipped_cells_stay_out_links_and_widgets_change():
     state = {"state": {"a": box, "b": picture, "c": bar}}
     kind = "application/vnd.jupyter.widget-view+json"
     outputs = [new_output("display_data", {kind: {"model_id": name}}) for name in "ac"]
+    line = {"text/plain": "100%|##| 5/5"}
+    outputs.append(new_output("display_data", line, metadata={"progress": True}))
     hidden = cell(new_code_cell, "answer = 42", "subslide")
     hidden.metadata.tags = ["solution"]
     notebook = new_notebook(
