@@ -37,7 +37,7 @@ help:
 # glossary is shown, not edited, when a link to it is followed.
 LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.d
 lab: $(READY)
-	@mkdir -p $(LAB_SETTINGS) && cp lab/course.json $(LAB_SETTINGS)
+	@mkdir -p $(LAB_SETTINGS) && cp jupyterlab.json $(LAB_SETTINGS)/course.json
 	@$(BIN)/jupyter trust $(NOTEBOOKS) >/dev/null
 	$(BIN)/jupyter lab $(LAB_OPTIONS) --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 

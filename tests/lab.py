@@ -32,8 +32,8 @@ def excerpt(name: str, parts: Sequence[str]) -> nbformat.NotebookNode:
 def running(home: Path, more: dict[str, nbformat.NotebookNode]) -> Iterator[str]:
     """Its address, while it runs in the folder `home` on the course's notebooks and some more.
 
-    The course's notebooks are trusted and its settings are there, as after `make lab`. All cells of a notebook are drawn at
-    once, not only those in view.
+    The course's notebooks are trusted and its settings are there, as after `make lab`. All cells
+    of a notebook are drawn at once, not only those in view.
     """
     course, settings, app = home / "course", home / "settings", home / "app"
     folder = course / "notebooks"
@@ -41,7 +41,7 @@ def running(home: Path, more: dict[str, nbformat.NotebookNode]) -> Iterator[str]
     for path in NOTEBOOKS.parent.glob("*.md"):
         shutil.copy(path, course)
     (app / "overrides.d").mkdir(parents=True)
-    shutil.copy(NOTEBOOKS.parent / "lab" / "course.json", app / "overrides.d")
+    shutil.copy(NOTEBOOKS.parent / "jupyterlab.json", app / "overrides.d")
     for name, notebook in more.items():
         nbformat.write(notebook, folder / name)
     (settings / "@jupyterlab" / "notebook-extension").mkdir(parents=True)
