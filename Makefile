@@ -33,10 +33,13 @@ help:
 	@echo "make release    build the package, the site, the decks and the hand-outs, in dist"
 	@echo "make clean      remove the environment and the slides; runs and hand-outs stay"
 
-# Trusted notebooks show their saved sliders before any cell is run.
+# Trusted notebooks show their saved sliders before any cell is run. With the course's settings, the
+# glossary is shown, not edited, when a link to it is followed.
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.d
 lab: $(READY)
+	@mkdir -p $(LAB_SETTINGS) && cp jupyterlab.json $(LAB_SETTINGS)/course.json
 	@$(BIN)/jupyter trust $(NOTEBOOKS) >/dev/null
-	$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(LAB_OPTIONS) --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 test: $(READY)
 	$(BIN)/python -m pytest --nbval $(PYTEST_OPTIONS)

@@ -9,7 +9,13 @@ from .commands.options import Formatter, Parser
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; what it cannot do becomes one line of errors and exit status 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if not arguments:
+            raise ValueError(
+                f"no command; give one of {', '.join(NAMES)}. "
+                "What they do: python -m dvae_helpers --help"
+            )
         options = _parser().parse_args(arguments)
         return options.run(options)
     except ModuleNotFoundError as error:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from . import datasets, fruits
 from .datasets import ImageSet
 from .factors import FactorSpace
 from .metrics import mig_exact
 from .models import VAE, posteriors
+from .progress import tqdm
 
 DESIGNS = ("easy", "medium", "hard")
 NAMED = 3  # a wish names the first three factors: kind, colour, size

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from . import dsprites_file, faces, fruits, sprites
 from .dsprites_file import pack
 from .factors import FactorSpace
 from .files import data_folder
+from .progress import tqdm
 
 __all__ = ["NAMES", "ImageSet", "data_folder", "load", "own", "pack", "subset"]
 

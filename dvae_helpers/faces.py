@@ -22,9 +22,9 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from .factors import FactorSpace
+from .progress import tqdm
 
 SIZE = 64
 LENGTHS = ("short", "chin-long", "long")

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
-from tqdm.auto import tqdm
+
+from .progress import tqdm
 
 MOST_POINTS = 2**18
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from nbconvert import SlidesExporter
+from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
@@ -21,6 +22,7 @@ from . import page
 from .files import write_whole
 
 REVEAL, MATHJAX = ("reveal.js", "4.6.1"), ("mathjax", "3.2.2")
+GLOSSARY = "GLOSSARY.md"
 _ROOT = Path(__file__).parents[1]
 _TEMPLATE = Path(__file__).parent / "deck"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -32,16 +34,23 @@ def build(
 ) -> list[Path]:
     """Writes NAME.slides.html for each of the notebooks named (default: all), and index.html.
 
-    The index lists every deck in the folder `out`. Raises ValueError for an unknown name, and
-    if reveal.js and MathJax are neither here nor to be had.
+    The index lists every deck in the folder `out`, and its PDF if there is one. A glossary beside
+    the notebooks' folder becomes GLOSSARY.html, one click from every slide.
+
+    Raises ValueError for an unknown name, and if reveal.js and MathJax are neither here nor to be
+    had.
     """
     found = find(names, notebooks)
     parts = fetch()
-    decks = []
+    decks, glossary = [], notebooks.parent / GLOSSARY
     for name, path in found.items():
         decks.append(out / f"{name}.slides.html")
-        write_whole(decks[-1], deck_html(nbformat.read(path, as_version=4), parts).encode())
-    _write_index(out, find((), notebooks))
+        page = deck_html(nbformat.read(path, as_version=4), parts, glossary.is_file())
+        write_whole(decks[-1], page.encode())
+    if glossary.is_file():
+        page = glossary_html(glossary.read_text("utf-8"), parts)
+        write_whole(out / Path(GLOSSARY).with_suffix(".html"), page.encode())
+    write_index(out, notebooks)
     return decks
 
 
@@ -138,8 +147,31 @@ def _version(package: Path) -> str | None:
     return json.loads(about.read_text("utf-8"))["version"] if about.is_file() else None
 
 
-def deck_html(notebook: NotebookNode, parts: Path) -> str:
-    """A notebook as one page of slides; cells that are skipped and solutions are left out."""
+def glossary_html(text: str, parts: Path) -> str:
+    """The glossary, Markdown, as a page whose links lead to decks."""
+    text = re.sub(r"\(<notebooks/(\w+)\.ipynb[^>]*>\)", r"(\1.slides.html)", text)
+    text = re.sub(r"\(notebooks/(\w+)\.ipynb[^)]*\)", r"(\1.slides.html)", text)
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\((?:\w+/)*\w+\.md\)", r"\1", text)
+    mathjax = (parts / MATHJAX[0] / "es5" / "tex-svg.js").read_text("utf-8")
+    pieces = {
+        "words": re.sub(r'<a class="anchor-link".*?</a>', "", markdown2html(text)),
+        "settings": (_TEMPLATE / "mathjax.js").read_text("utf-8"),
+        "mathjax": _in_page(mathjax),
+    }
+    page = (_TEMPLATE / "glossary.html").read_text("utf-8")
+    return re.sub(r"\{\{ (\w+) \}\}", lambda match: pieces[match[1]], page)
+
+
+def _in_page(script: str) -> str:
+    """A script ends at the first "</script", wherever that stands."""
+    return re.sub(r"</(script)", r"<\\/\1", script)
+
+
+def deck_html(notebook: NotebookNode, parts: Path, glossary: bool = False) -> str:
+    """A notebook as one page of slides; cells that are skipped and solutions are left out.
+
+    glossary: whether every slide has a link to GLOSSARY.html beside the deck.
+    """
     title = _title(notebook)
     shown = shown_cells(notebook)
     scripts = [
@@ -165,8 +197,8 @@ def deck_html(notebook: NotebookNode, parts: Path) -> str:
     deck = {
         "title": title,
         "style": "\n".join(styles),
-        # A script ends at the first "</script", wherever that stands.
-        "scripts": [re.sub(r"</(script)", r"<\\/\1", path.read_text("utf-8")) for path in scripts],
+        "scripts": [_in_page(path.read_text("utf-8")) for path in scripts],
+        "glossary": str(Path(GLOSSARY).with_suffix(".html")) if glossary else "",
     }
     whole, _ = exporter.from_notebook_node(shown, resources={"deck": deck})
     return whole
@@ -200,14 +232,18 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
 def live_outputs(notebook: NotebookNode) -> NotebookNode:
     """The notebook itself, in which widgets that need a kernel have become pictures.
 
-    An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page. What
-    was printed in pieces is one text.
+    An explorer that was a widget (`widgets.Explorer`) becomes the same explorer in the page. All
+    components have the scripts of today. What was printed in pieces is one text. Progress bars are
+    left out.
     """
     state = notebook.metadata.pop("widgets", {}).get(_WIDGET_STATE, {}).get("state", {})
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = _whole_prints(cell.outputs)
+            shown = [one for one in cell.outputs if "progress" not in one.get("metadata", {})]
+            cell.outputs = _whole_prints(shown)
         for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output.data["text/html"] = page.refreshed(output.data["text/html"])
             if _WIDGET in output.get("data", {}):
                 output.data = {"text/html": _still(output.data[_WIDGET]["model_id"], state)}
                 output.metadata = {}
@@ -300,7 +336,7 @@ def _still(widget: str, state: dict) -> str:
         f'<img alt="a picture of the widget, as saved" src="data:image/png;base64,{data}">'
         for data in (picture.replace("\n", "") for picture in pictures)
     )
-    words = "In the notebook this is live: move its sliders there."
+    words = "In the notebook this is live."
     return f'<div class="pictures">{images}</div><p class="live">{words}</p>'
 
 
@@ -312,11 +348,16 @@ def _title(notebook: NotebookNode) -> str:
     raise ValueError("The notebook has no heading '# ...' to name its slides.")
 
 
-def _write_index(out: Path, notebooks: dict[str, Path]) -> None:
+def write_index(out: Path, notebooks: Path = _ROOT / "notebooks") -> None:
+    """Writes index.html: every deck in the folder `out`, its PDF, and the glossary."""
     rows = []
-    for name, path in notebooks.items():
+    for name, path in find((), notebooks).items():
         if (out / f"{name}.slides.html").is_file():
             title = html.escape(_title(nbformat.read(path, as_version=4)))
-            rows.append(f'<li><a href="{name}.slides.html">{title}</a></li>')
+            printed = out / f"{name}.slides.pdf"
+            also = f' (<a href="{printed.name}">PDF</a>)' if printed.is_file() else ""
+            rows.append(f'<li><a href="{name}.slides.html">{title}</a>{also}</li>')
+    if (words := out / Path(GLOSSARY).with_suffix(".html")).is_file():
+        rows.append(f'<li><a href="{words.name}">Glossary</a></li>')
     contents = (_TEMPLATE / "contents.html").read_text("utf-8")
     write_whole(out / "index.html", contents.replace("{{ rows }}", "\n".join(rows)).encode())

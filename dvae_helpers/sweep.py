@@ -23,13 +23,13 @@ import joblib
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from . import datasets, metrics, objectives, training, zoo
 from .datasets import ImageSet
 from .estimators import decompose
 from .files import write_csv
 from .models import VAE, posteriors
+from .progress import tqdm
 
 TERMS = ("distortion", "rate", "mutual_information", "total_correlation", "dimension_kl")
 SCORES = tuple(

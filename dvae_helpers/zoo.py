@@ -1,5 +1,6 @@
 """Weights on disk: safetensors with their configuration and a hash; nothing is ever unpickled."""
 
+import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -124,8 +125,11 @@ def path_of(name: str) -> Path:
 def _existing(name: str) -> Path:
     path = path_of(name)
     if not path.is_file():
+        there = names()
+        near = ", ".join(difflib.get_close_matches(name, there, 4, 0.4) or there[:4])
+        listed = f"{len(there)} models (zoo.names()), as {near}" if near else "no model yet"
         raise ValueError(
-            f"There is no {path}. The zoo has: {', '.join(names()) or 'no model yet'}. "
+            f"There is no {path}. The zoo has {listed}. "
             f"{where_from()} Or train it: python -m dvae_helpers train --zoo {name}"
         )
     return path

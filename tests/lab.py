@@ -32,11 +32,16 @@ def excerpt(name: str, parts: Sequence[str]) -> nbformat.NotebookNode:
 def running(home: Path, more: dict[str, nbformat.NotebookNode]) -> Iterator[str]:
     """Its address, while it runs in the folder `home` on the course's notebooks and some more.
 
-    The course's notebooks are trusted, as after `make lab`. All cells of a notebook are drawn at
-    once, not only those in view.
+    The course's notebooks are trusted and its settings are there, as after `make lab`. All cells
+    of a notebook are drawn at once, not only those in view.
     """
-    folder, settings = home / "notebooks", home / "settings"
+    course, settings, app = home / "course", home / "settings", home / "app"
+    folder = course / "notebooks"
     shutil.copytree(NOTEBOOKS, folder)
+    for path in NOTEBOOKS.parent.glob("*.md"):
+        shutil.copy(path, course)
+    (app / "overrides.d").mkdir(parents=True)
+    shutil.copy(NOTEBOOKS.parent / "jupyterlab.json", app / "overrides.d")
     for name, notebook in more.items():
         nbformat.write(notebook, folder / name)
     (settings / "@jupyterlab" / "notebook-extension").mkdir(parents=True)
@@ -46,16 +51,17 @@ def running(home: Path, more: dict[str, nbformat.NotebookNode]) -> Iterator[str]
     for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         environment[name] = str(home / name)
     jupyter = [sys.executable, "-m", "jupyter"]
-    trusted = sorted(map(str, folder.glob("0*.ipynb")))
+    trusted = sorted(map(str, folder.glob("*.ipynb")))
     subprocess.run([*jupyter, "trust", *trusted], env=environment, check=True, capture_output=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [*jupyter, "lab", "--no-browser", "--allow-root", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"]
-    command += [f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
+    command += [f"--ServerApp.root_dir={course}", f"--LabApp.user_settings_dir={settings}"]
+    command += [f"--LabApp.app_settings_dir={app}"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    command += ["--LabApp.news_url=None", "--expose-app-in-browser"]
+    command += ["--expose-app-in-browser"]
     address = f"http://127.0.0.1:{port}"
     with (home / "log").open("w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -84,6 +84,8 @@ def address(tmp_path_factory, browser, small):
     """Of JupyterLab. It waits for `browser`, so that it does not start if there is none."""
     play = lab.excerpt(START, [CODE, "widgets.explorer(model, data, 2000)", LIVE, "box.codes[0]"])
     more = {"play.ipynb": play, "0_saved.ipynb": saved(small), "0_moved.ipynb": moved(small)}
+    words = new_markdown_cell("What is a latent? [Glossary](../GLOSSARY.md)")
+    more["words.ipynb"] = new_notebook(cells=[words], metadata=play.metadata)
     with lab.running(tmp_path_factory.mktemp("lab"), more) as address:
         yield address
 
@@ -102,7 +104,7 @@ def notebook(address, browser):
     def go(name):
         page = opened(browser)
         pages.append(page)
-        page.goto(f"{address}/lab/tree/{name}?token={lab.TOKEN}&reset")
+        page.goto(f"{address}/lab/tree/notebooks/{name}?token={lab.TOKEN}&reset")
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         return page
 
@@ -176,6 +178,34 @@ def test_in_jupyterlab_it_moves_while_the_kernel_is_gone_and_tells_it_the_code(n
     page.wait_for_timeout(500)
     use_the_page(page, page.locator(".dvae").first)
     use_the_page(page, live)
+
+
+def test_in_jupyterlab_the_glossary_is_one_click_from_a_notebook(notebook):
+    page = notebook("words.ipynb")
+    page.get_by_role("link", name="Glossary").click()
+    page.locator(".jp-MarkdownViewer").get_by_role("heading", name="Glossary").first.wait_for()
+    page.locator(".jp-MarkdownViewer mjx-container").first.wait_for()
+    assert page.get_by_text("Would you like to get notified").count() == 0
+
+
+@pytest.mark.parametrize("path", sorted(lab.NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_saved_notebook_that_is_opened_again_has_no_broken_parts(path, notebook):
+    page = notebook(path.name)
+    saved = nbformat.read(path, as_version=4)
+    outputs = [one for cell in saved.cells for one in cell.get("outputs", [])]
+    texts = [one.get("data", {}).get("text/html", "") for one in outputs]
+    live = sum('<figure class="dvae"' in text for text in texts)
+    page.wait_for_function(
+        "live => document.querySelectorAll('.jp-Notebook .dvae .live').length === live", arg=live
+    )
+    broken = page.evaluate("""async () => {
+      const images = [...document.querySelectorAll(".jp-Notebook img")];
+      const loaded = await Promise.allSettled(images.map((one) => one.decode()));
+      return loaded.filter((one) => one.status === "rejected").length;
+    }""")
+    assert broken == 0
+    for slider in page.locator(".dvae input[type=range]:visible").all():
+        assert slider.is_enabled()
 
 
 def out_of_view(page, count):

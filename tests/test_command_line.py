@@ -108,7 +108,7 @@ def test_a_wrong_word_is_answered_with_one_line_before_work_begins(folder, capsy
     ("words", "said"),
     [
         (["trian"], "invalid choice: 'trian'"),
-        ([], "COMMAND"),
+        ([], "no command"),
         (["bench", "--seconds", "nan"], "'nan' is not a number above 0"),
         (["bench", "--turns", "0"], "'0' is not a whole number from 1 up"),
         (["sweep", "--betas", "1", "inf"], "'inf' is not a number from 0 up"),
@@ -323,3 +323,18 @@ def test_the_quick_bench_asks_for_few_measurements(monkeypatch, capsys, device):
     said = capsys.readouterr().out
     assert "of the copies" in said
     assert said.count("fit_many") == (4 if device == "cuda" else 2)
+
+
+def test_without_a_command_all_are_named_in_one_line(capsys):
+    assert command_line.main([]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert all(name in said for name in commands.NAMES)
+
+
+def test_an_unknown_model_is_answered_with_those_of_nearly_its_name(capsys):
+    assert command_line.main(["score", "small_beta_vae_3"]) == 2
+    said = capsys.readouterr().err
+    assert "small_beta_vae_32" in said
+    assert f"{len(zoo.names())} models" in said
+    assert said.count("_") < 30  # not all of them

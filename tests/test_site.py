@@ -58,7 +58,15 @@ def test_solutions_are_folded_and_notes_for_instructors_left_out(built):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "name", ["index", "GLOSSARY", "notebooks/05_mutual_information_gap", "reference/datasets"]
+    "name",
+    [
+        "index",
+        "GLOSSARY",
+        "notebooks/04_total_correlation",
+        "notebooks/05_mutual_information_gap",
+        "reference/datasets",
+        "search",
+    ],
 )
 def test_a_page_has_no_violation_of_level_a_or_aa(name, scheme, built, browser, axe):
     context = browser.new_context(

@@ -381,6 +381,8 @@ def test_solutions_and_skipped_cells_stay_out_links_and_widgets_change():
     state = {"state": {"a": box, "b": picture, "c": bar}}
     kind = "application/vnd.jupyter.widget-view+json"
     outputs = [new_output("display_data", {kind: {"model_id": name}}) for name in "ac"]
+    line = {"text/plain": "100%|##| 5/5"}
+    outputs.append(new_output("display_data", line, metadata={"progress": True}))
     hidden = cell(new_code_cell, "answer = 42", "subslide")
     hidden.metadata.tags = ["solution"]
     notebook = new_notebook(
@@ -419,9 +421,36 @@ def test_the_command_writes_the_decks_that_are_named_and_a_list(parts, tmp_path,
     name = NOTEBOOKS[0].stem
     assert command_line.main(["slides", name, "--out", str(out)]) == 0
     assert "MB" in capsys.readouterr().out
-    assert {path.name for path in out.iterdir()} == {f"{name}.slides.html", "index.html"}
+    deck = f"{name}.slides.html"
+    assert {path.name for path in out.iterdir()} == {deck, "GLOSSARY.html", "index.html"}
     index = (out / "index.html").read_text("utf-8")
-    assert re.findall(r'href="(\d.+?)"', index) == [f"{name}.slides.html"]
+    assert re.findall(r'href="(\w.+?)"', index) == ["data:,", deck, "GLOSSARY.html"]
+    (out / f"{name}.slides.pdf").write_bytes(b"printed")
+    slides.write_index(out)
+    assert f'<a href="{name}.slides.pdf">PDF</a>' in (out / "index.html").read_text("utf-8")
+
+
+def test_the_glossary_is_one_click_from_every_slide(parts, page, tmp_path):
+    cells = [cell(new_markdown_cell, "# First"), cell(new_markdown_cell, "## Second")]
+    deck = tmp_path / "00_start_here.slides.html"
+    deck.write_text(slides.deck_html(new_notebook(cells=cells), parts, True), "utf-8")
+    text = (NOTEBOOKS[0].parents[1] / slides.GLOSSARY).read_text("utf-8")
+    (tmp_path / "GLOSSARY.html").write_text(slides.glossary_html(text, parts), "utf-8")
+    assert problems(page, deck) == []
+    page.evaluate("() => Reveal.slide(1)")
+    number = page.locator(".slide-number").bounding_box()
+    link = page.get_by_role("link", name="Glossary")
+    assert link.bounding_box()["x"] > number["x"] + number["width"]
+    link.click()
+    page.get_by_role("heading", name="Glossary", exact=False).first.wait_for()
+    page.evaluate("() => deck.ready")
+    assert page.locator("td mjx-container svg").count() > 20
+    assert page.locator("[data-mml-node=merror]").count() == 0
+    left = page.evaluate("() => [...document.links].map(one => one.getAttribute('href'))")
+    left = {one for one in left if not one.startswith("http")}
+    assert left <= {f"{path.stem}.slides.html" for path in NOTEBOOKS}
+    assert "$" not in page.locator("main").inner_text()
+    assert "Glossary" not in slides.deck_html(new_notebook(cells=cells), parts)
 
 
 def test_an_unknown_notebook_is_answered_with_those_that_are_there(tmp_path, capsys):

@@ -30,5 +30,6 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
         except ValueError as error:
             print(f"No PDF: {error}")
+        slides.write_index(options.out)  # with the PDFs that there are now
     print(f"Open {options.out / 'index.html'} in a browser.")
     return 0

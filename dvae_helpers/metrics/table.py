@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from ..datasets import ImageSet
 from ..files import write_csv, write_whole
 from ..models import VAE, posteriors
+from ..progress import tqdm
 from .inputs import codes_in, labels_in
 from .interval import Interval
 from .record import Sample, Score

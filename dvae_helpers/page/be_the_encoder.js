@@ -8,17 +8,19 @@ function beTheEncoder(root, content) {
   const low = -3.2, high = 3.2, grid = Array.from({ length: 161 }, (_, n) => low + (n * (high - low)) / 160);
   const density = (z, m, s) => Math.exp(-0.5 * ((z - m) / s) ** 2) / (s * Math.sqrt(2 * Math.PI));
   const tallest = Math.max(1.2, 1.15 * density(mean, mean, spread));
-  const curves = chartIn(add(live, "div", { className: "wide" }), {
-    width: 420, height: 220,
+  const wide = add(live, "div", { className: "wide" });
+  const curves = chartIn(wide, {
+    width: 330, height: 180,
     x: { range: [low, high], label: "code z", ticks: [-3, -2, -1, 0, 1, 2, 3] }, y: { range: [0, tallest] },
   });
   const side = chartIn(add(live, "div", { className: "narrow" }), {
-    width: 130, height: 220, x: { range: [0, 1] }, y: { range: [0, 10], label: "slack, nats", ticks: [0, 2, 4, 6, 8, 10] },
+    width: 130, height: 200, x: { range: [0, 1] }, y: { range: [0, 10], label: "slack, nats", ticks: [0, 2, 4, 6, 8, 10] },
   });
   curves.line("first")(grid.map((z) => [z, density(z, mean, spread)]));
   const mine = curves.line("second");
-  curves.words("first", high, 0.93 * tallest, "end")("true posterior");
-  curves.words("second", high, 0.83 * tallest, "end")("your encoder");
+  const legend = add(wide, "p", { className: "legend" });
+  add(legend, "span", { className: "first", textContent: "true posterior" });
+  add(legend, "span", { className: "second", textContent: "your encoder" });
   const bar = side.bar("second", 0.2, 0.8), number = side.words("", 0.5, 0);
   const said = add(panel, "p", { className: "note" }, { role: "status" });
   const sliders = [

@@ -25,7 +25,7 @@ function chartIn(parent, { width = 320, height = 240, x, y }) {
     make("text", { x: left - 5, y: up(value) + 4, "text-anchor": "end" }, `${value}`);
   if (x.label) make("text", { x: (left + right) / 2, y: height - 6, "text-anchor": "middle" }, x.label);
   if (y.label) {
-    const middle = (top + low) / 2;
+    const middle = height / 2;
     make("text", { x: 12, y: middle, transform: `rotate(-90 12 ${middle})`, "text-anchor": "middle" }, y.label);
   }
   return {

@@ -4,8 +4,9 @@ import base64
 import html
 import io
 import json
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,31 @@ from torch import Tensor
 
 _HERE = Path(__file__).parent
 STYLE = (_HERE / "page.css").read_text("utf-8")
+VOTE_STYLE = (_HERE / "vote.css").read_text("utf-8")
+SCRIPTS = {  # of each JavaScript function that makes something: its files, in order
+    "explorer": ("decoder.js", "parts.js", "lattice.js", "explorer.js"),
+    "lattice": ("parts.js", "lattice.js"),
+    "frontier": ("parts.js", "chart.js", "frontier.js"),
+    "gapExplorer": ("parts.js", "chart.js", "lattice.js", "gap_explorer.js"),
+    "race": ("parts.js", "race.js"),
+    "beTheEncoder": ("parts.js", "chart.js", "be_the_encoder.js"),
+    "swapper": ("decoder.js", "parts.js", "swapper.js"),
+    "vote": ("vote.js",),
+}
 
 
 @dataclass(frozen=True)
 class Component:
     """What is seen and moved in a page, in a notebook's output, on a slide.
 
-    kind: the JavaScript function that makes it. scripts: the files that hold it, in order.
-    content: its data, as JSON. sheet: a PNG or JPEG that is seen where scripts do not run, with
-    the words alt and caption. title: stands above.
+    kind: the JavaScript function that makes it, one of SCRIPTS. content: its data, as JSON. sheet:
+    a PNG or JPEG that is seen where scripts do not run, with the words alt and caption. title:
+    stands above.
 
     A notebook shows it as HTML; `.html` is the same text for a page.
     """
 
     kind: str
-    scripts: tuple[str, ...]
     content: dict[str, Any] = field(repr=False)
     sheet: bytes = field(repr=False)
     alt: str
@@ -48,7 +59,7 @@ class Component:
             sheet=base64.b64encode(self.sheet).decode(),
             caption=html.escape(self.caption),
             facts=facts.replace("<", "\\u003c"),  # "</script>" would end it
-            script=script(self.scripts),
+            script=script(self.kind),
             kind=self.kind,
         )
 
@@ -56,12 +67,26 @@ class Component:
         return {"text/html": self.html, "text/plain": f"{self.title or self.alt}"}
 
 
-def script(names: Sequence[str]) -> str:
-    """The files as one text, without the words about them."""
-    texts = ((_HERE / name).read_text("utf-8") for name in names)
+@cache
+def script(kind: str) -> str:
+    """The files of a JavaScript function as one text, without the words about them."""
+    texts = ((_HERE / name).read_text("utf-8") for name in SCRIPTS[kind])
     lines = (line.strip() for text in texts for line in text.splitlines())
     kept = (line for line in lines if line and not line.startswith("//"))
     return "\n".join(kept).replace("</script", "<\\/script")
+
+
+def refreshed(saved: str) -> str:
+    """HTML with components and votes as they were saved, with the scripts and styles of today."""
+
+    def renew(match: re.Match) -> str:
+        kind = match["kind"]
+        if kind not in SCRIPTS:
+            return match[0]
+        style = VOTE_STYLE if kind == "vote" else STYLE
+        return "".join((match["a"], style, match["b"], script(kind), "\n", match["c"]))
+
+    return _SAVED.sub(renew, saved)
 
 
 def contact_sheet(picture: Tensor) -> bytes:
@@ -96,6 +121,14 @@ def _png(picture: Tensor, shades: int) -> bytes:
 def _pixels(picture: Tensor) -> Tensor:
     return (picture.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
+
+_SAVED = re.compile(
+    r'(?P<a><(?:figure|div) class="dvae(?:-vote)?"[^>]*>\n<style>\n).*?(?P<b></style>.*?'
+    r"<script>\n\(\(\) => \{\nconst root = [^\n]*\nif [^\n]*\n).*?"
+    r"(?P<c>(?P<kind>\w+)\(root, JSON\.parse\(root\.querySelector\(\"script\"\)\.textContent\)\);"
+    r"\n\}\)\(\);\n</script>)",
+    re.S,
+)
 
 _FRAME = """<figure class="dvae" data-lm-suppress-shortcuts="true" data-prevent-swipe="">
 <style>

@@ -1,7 +1,7 @@
 // Sliders for a code, and what one decoder or several draw from it, all in the page.
 //
 // content: {title, networks, names, latents: [{label, use, asleep, places, signs}], lattice, moving,
-//   starts: {sheet, codes}}; codes[m][n] is model m's code of picture n of the sheet. Latent r of
+//   starts: {sheet, codes, words}}; codes[m][n] is model m's code of picture n of the sheet. Latent r of
 //   the list is number places[m] in model m, with its sign, so that one slider moves them all alike.
 // changed(codes): told of the code of each model after each drawing. -> {go(code of model 0)}
 
@@ -82,9 +82,10 @@ function explorer(root, content, changed = () => {}) {
     last = "";
     soon();
   }
+  const nameOf = (n) => `Picture ${n + 1}` + (starts.words ? `: ${starts.words[n]}` : "");
   function show(n) {
     number = n;
-    original.show(album[n], `Picture ${n + 1} of ${album.length}`);
+    original.show(album[n], nameOf(n));
     [...choice.children].forEach((button, k) => button.setAttribute("aria-pressed", k === n));
     begin(starts.codes.map((all) => all[n]));
   }
@@ -113,7 +114,7 @@ function explorer(root, content, changed = () => {}) {
   const ready = picturesOf(starts.sheet, shape).then((all) => {
     album = all;
     if (album.length > 1) album.forEach((values, n) => {
-      const one = add(choice, "button", { type: "button" }, { "aria-label": `Picture ${n + 1}` });
+      const one = add(choice, "button", { type: "button" }, { "aria-label": nameOf(n), title: nameOf(n) });
       screen(one, shape).show(values, "");
       one.firstChild.setAttribute("aria-hidden", true);
       one.addEventListener("click", () => show(n));

@@ -15,8 +15,8 @@ from ..models import VAE, posteriors
 from .component import Component, contact_sheet, png_url
 from .lattice import beside
 from .weights import network
+from .words import described
 
-SCRIPTS = ("decoder.js", "parts.js", "lattice.js", "explorer.js")
 ASLEEP = 0.05  # a latent with less KL than this, in nats, carries nothing
 _STOPS = (-2.4, -1.6, -0.8, 0.0, 0.8, 1.6, 2.4)
 _ROWS = 8  # latents of one model on the contact sheet, at most
@@ -81,6 +81,7 @@ def explorer(
         "starts": {
             "sheet": png_url(torch.cat(list(images.cpu()), 2)),
             "codes": [_rounded(each) for each in codes],
+            "words": described(data, data.classes(chosen).cpu()),
         },
         "moving": moving,
     }
@@ -137,7 +138,7 @@ def revived(content: dict[str, Any]) -> Component:
     sheet = base64.b64decode(content["starts"]["sheet"].split(",")[1])
     facts = {key: value for key, value in content.items() if key != "title"}
     title = content.get("title", "")
-    return Component("explorer", SCRIPTS, facts, sheet, "Pictures to start from.", words, title)
+    return Component("explorer", facts, sheet, "Pictures to start from.", words, title)
 
 
 def _component(
@@ -152,7 +153,6 @@ def _component(
     among = "" if len(models) == 1 else f" Models, from the top: {', '.join(content['names'])}."
     return Component(
         "explorer",
-        SCRIPTS,
         content,
         contact_sheet(tile(rows, 1)),
         f"Pictures drawn from one code; each row moves one latent: {listed}.",
@@ -206,7 +206,7 @@ def _standard(mean: Tensor) -> Tensor:
 
 def _latent(j: int, kl: Tensor, words: dict[int, str], places: list, signs: list) -> dict:
     asleep = bool(kl[j] < ASLEEP)
-    most = "at most " if len(places) > 1 else ""
+    most = "≤ " if len(places) > 1 else ""
     use = "not used" if asleep else f"{most}{kl[j]:.1f} nats"
     numbers = [str(each[j]) for each in places]
     numbered = f"latent {numbers[0]}" if len(numbers) == 1 else f"latents {' and '.join(numbers)}"

@@ -22,15 +22,16 @@ function frontier(root, content) {
   const [x, y] = ["rate, nats per image", "distortion, nats per image"].map((label, k) => ({
     range: ends(k), label, ticks: round(ends(k)),
   }));
-  const chart = chartIn(add(live, "div", { className: "plane-of-rates" }), { width: 300, height: 260, x, y });
+  const chart = chartIn(add(live, "div", { className: "plane-of-rates" }), { width: 240, height: 215, x, y });
   const mean = (list, k) => list.reduce((sum, point) => sum + point[k], 0) / list.length;
   chart.line("quiet")(content.curve.map(({ points }) => [mean(points, 0), mean(points, 1)]));
   for (const { beta, points } of content.curve) {
     for (const [rate, distortion] of points) chart.dot("dot")(rate, distortion, 3);
-    chart.words("small", mean(points, 0), mean(points, 1), "start")(`  ${beta}`);
   }
   const most = Math.max(...points.map(({ length }) => length));
   const chosen = Array.from({ length: most }, () => chart.dot("chosen"));
+  for (const { beta, points } of content.curve)
+    chart.words("beside", mean(points, 0), mean(points, 1), "start")(`${beta}`);
   const seen = add(live, "div", { className: "sheets" });
   const framed = (words) => {
     const frame = add(seen, "div", { className: "framed" });

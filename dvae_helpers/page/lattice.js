@@ -31,11 +31,8 @@ function latticeIn(parent, { sizes: [rows, columns], factors, limit }) {
     return [x, -y];
   }
   const legend = add(parent, "p", { className: "legend" });
-  for (const [n, factor] of factors.entries()) {
-    if (n) legend.append("; ");
-    add(legend, "span", { className: n ? "second" : "first" });
-    legend.append(n ? ` only ${factors[0]} changes` : ` only ${factors[1]} changes`);
-  }
+  ["first", "second"].forEach((className, n) =>
+    add(legend, "span", { className, textContent: `only ${factors[1 - n]} changes` }));
   return { svg, draw, mark, placeOf };
 }
 

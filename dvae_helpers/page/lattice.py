@@ -11,6 +11,7 @@ from ..codes import lattice_codes, planes
 from ..datasets import ImageSet
 from ..models import VAE
 from .component import Component
+from .words import value_names
 
 
 def beside(model: VAE, data: ImageSet, factors: Sequence[str]) -> dict[str, Any]:
@@ -19,7 +20,10 @@ def beside(model: VAE, data: ImageSet, factors: Sequence[str]) -> dict[str, Any]
     return {
         "factors": list(factors),
         "sizes": list(codes.shape[:2]),
-        "values": [each.tolist() for each in values],
+        "values": [
+            [value_names(data, factor)[v] for v in each.tolist()]
+            for factor, each in zip(factors, values, strict=True)
+        ],
         "axes": list(planes(model, data, factors)),
         "codes": [[round(v, 4) for v in row] for row in codes.flatten(0, 1).tolist()],
         "limit": 3,
@@ -76,7 +80,6 @@ def lattice_animation(
     }
     return Component(
         "lattice",
-        ("parts.js", "lattice.js"),
         content,
         figures.to_png(figure),
         f"The lattice of {between} at three moments of a training: {', '.join(shown)}.",

@@ -1,8 +1,8 @@
 // A game: from one fruit to another in as few moves of sliders as can be, with one code or another.
 //
-// content: {title, factors, sizes, codes: {name: matrix}, start, goal: factor values, fruit: {sheet,
-// side, size, first, step, most, colours, shades}}. A code is its matrix times the standardised
-// factor values; its transpose goes back.
+// content: {title, factors, sizes, values: names of the values of the first factors, codes: {name:
+// matrix}, start, goal: factor values, fruit: {sheet, side, size, first, step, most, colours,
+// shades}}. A code is its matrix times the standardised factor values; its transpose goes back.
 
 function race(root, content) {
   const { factors, sizes, codes, fruit } = content, live = takeOver(root), names = Object.keys(codes);
@@ -48,7 +48,7 @@ function race(root, content) {
       }
     return values;
   }
-  const words = (values) => values.map((v, k) => `${factors[k]} ${v}`).join(", ");
+  const words = (values) => values.map((v, k) => `${factors[k]} ${content.values?.[k]?.[v] ?? v}`).join(", ");
   const plural = (count) => `${count} move${count === 1 ? "" : "s"}`;
   function draw() {
     const code = sliders.map(({ range }) => Number(range.value));
@@ -63,7 +63,7 @@ function race(root, content) {
     said.textContent = done
       ? `There, in ${plural(moves)} with ${name}! Best so far: ${record}.`
       : `${plural(moves)}; ${right} of ${factors.length} factors are right.` + (record ? ` Best so far: ${record}.` : "");
-    said.classList.toggle("moved", done);
+    said.classList.toggle("done", done);
   }
   const soon = oncePerFrame(draw);
   sliders.forEach(({ range }) => {

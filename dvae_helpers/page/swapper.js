@@ -1,6 +1,6 @@
 // Two pictures, a box to tick for each latent, and what the decoder draws from the mixed code.
 //
-// content: {title, network, latents: [{label, use, asleep, place}], starts: {sheet, codes}, shown:
+// content: {title, network, latents: [{label, use, asleep, place}], starts: {sheet, codes, words}, shown:
 // [number of A, number of B]}; the pictures can be chosen among those of the sheet.
 
 function swapper(root, content) {
@@ -34,8 +34,9 @@ function swapper(root, content) {
     mixed.show(decode(code), `Drawn from the code of A with ${words} from B`);
   }
   const soon = oncePerFrame(draw);
+  const told = (n) => (starts.words ? `: ${starts.words[n]}` : "");
   function show() {
-    [a, b].forEach((one, k) => one.show(album[numbers[k]], `Picture ${"AB"[k]}`));
+    [a, b].forEach((one, k) => one.show(album[numbers[k]], `Picture ${"AB"[k]}${told(numbers[k])}`));
     choices.forEach((choice, k) => choice.querySelectorAll("button").forEach((button, n) =>
       button.setAttribute("aria-pressed", n === numbers[k])));
     draw();
@@ -62,7 +63,7 @@ function swapper(root, content) {
   picturesOf(starts.sheet, network.shape).then((found) => {
     album = found;
     choices.forEach((row, k) => album.forEach((values, n) => {
-      const one = add(row, "button", { type: "button" }, { "aria-label": `${"AB"[k]}: picture ${n + 1}` });
+      const one = add(row, "button", { type: "button" }, { "aria-label": `${"AB"[k]}: picture ${n + 1}${told(n)}` });
       screen(one, network.shape).show(values, "");
       one.firstChild.setAttribute("aria-hidden", true);
       one.addEventListener("click", () => {

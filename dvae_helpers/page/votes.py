@@ -4,11 +4,9 @@ import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from .component import script
+from .component import VOTE_STYLE, script
 
-_STYLE = (Path(__file__).parent / "vote.css").read_text("utf-8")
 _LETTERS = "ABCDEF"
 
 
@@ -30,13 +28,13 @@ class Vote:
         facts = {"question": self.question, "choices": self.choices}
         facts |= {"answer": self.answer, "because": self.because}
         return _FRAME.format(
-            style=_STYLE,
+            style=VOTE_STYLE,
             question=html.escape(self.question),
             choices="".join(f"<li>{html.escape(choice)}</li>" for choice in self.choices),
             right=f"{_LETTERS[self.answer]}: {html.escape(self.choices[self.answer])}",
             because=html.escape(self.because),
             facts=json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c"),
-            script=script(["vote.js"]),
+            script=script("vote"),
         )
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:

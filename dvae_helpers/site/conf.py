@@ -9,6 +9,7 @@ extensions = ["myst_nb"]
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = ["course.js"]
 html_show_copyright = False
 html_last_updated_fmt = None
 html_theme_options = {

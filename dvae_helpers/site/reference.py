@@ -9,6 +9,7 @@ from types import ModuleType
 import dvae_helpers
 
 _NOT_SHOWN = ("__main__", "commands", "site", "exercises", "doctor", "handout", "slides", "widgets")
+_NOT_SHOWN += ("progress", "log_sums_triton")  # which needs triton: a torch for GPUs brings it
 
 
 def reference() -> dict[str, str]:

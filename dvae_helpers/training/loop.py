@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
 from ..adversaries import Discriminator
 from ..datasets import ImageSet
 from ..models import VAE, plain_torch, whole_number
 from ..objectives import Terms, beta_vae
 from ..pairs import Pairs
+from ..progress import tqdm
 from .checkpoint import Checkpoint
 from .history import History
 from .machine import StopRequest, choose_precision, keep_freed_memory, stop_request

@@ -59,7 +59,6 @@ def frontier(
     words = "Images, and their reconstructions by the model of each beta, the smallest at the top"
     return Component(
         "frontier",
-        ("parts.js", "chart.js", "frontier.js"),
         content,
         contact_sheet(tile([images, *rebuilt])),
         f"{words}.",

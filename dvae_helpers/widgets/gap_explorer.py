@@ -41,7 +41,6 @@ def gap_explorer() -> Component:
         draw_lattice(place, spoil(code, degrees, 0.0)[:, :2].view(*sizes, 2), title)
     return Component(
         "gapExplorer",
-        ("parts.js", "chart.js", "lattice.js", "gap_explorer.js"),
         content,
         to_png(figure),
         "A grid of two factors, upright and turned by 21 and 45 degrees, with two scores of each.",

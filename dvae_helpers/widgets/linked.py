@@ -44,7 +44,7 @@ class Explorer(anywidget.AnyWidget):
     the codes. Arguments as those of `page.explorer`. `.go(code)` moves the sliders.
     """
 
-    _esm = page.script(page.EXPLORER_SCRIPTS) + _RENDER
+    _esm = page.script("explorer") + _RENDER
     _css = page.STYLE
     content = traitlets.Dict().tag(sync=True)
     codes = traitlets.List().tag(sync=True)

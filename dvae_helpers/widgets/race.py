@@ -43,6 +43,7 @@ def race(
     content = {
         "factors": list(fruits.FACTORS.names),
         "sizes": list(fruits.FACTORS.sizes),
+        "values": [list(names) for names in (fruits.KINDS, fruits.COLOURS, fruits.SIZES)],
         "codes": tables,
         "start": places[0].tolist(),
         "goal": places[1].tolist(),
@@ -60,7 +61,6 @@ def race(
     words = fruits.describe(places)
     return Component(
         "race",
-        ("parts.js", "race.js"),
         content,
         contact_sheet(tile([images], 2)),
         f"Two fruits: {words[0]} and {words[1]}.",

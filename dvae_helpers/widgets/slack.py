@@ -33,7 +33,6 @@ def be_the_encoder(mean: float, spread: float, start: Sequence[float] = (-1.0, 1
     axes.legend()
     return Component(
         "beTheEncoder",
-        ("parts.js", "chart.js", "be_the_encoder.js"),
         {"mean": mean, "spread": spread, "start": start},
         to_png(figure),
         "The true posterior, and a Gaussian beside it.",

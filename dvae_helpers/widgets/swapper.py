@@ -6,7 +6,7 @@ from ..codes import swap, used_and_tracked
 from ..datasets import ImageSet
 from ..figures import tile
 from ..models import VAE, posteriors
-from ..page import ASLEEP, Component, album, contact_sheet, network, png_url
+from ..page import ASLEEP, Component, album, contact_sheet, described, network, png_url
 
 
 def swapper(
@@ -41,6 +41,7 @@ def swapper(
         "starts": {
             "sheet": png_url(torch.cat(list(images), 2)),
             "codes": [[round(v, 4) for v in code] for code in codes.tolist()],
+            "words": described(data, data.classes(chosen).cpu()),
         },
     }
     used = [row["place"] for row in latents if not row["asleep"]][:8]
@@ -51,7 +52,6 @@ def swapper(
     listed = ", ".join(row["label"] for row in latents if row["place"] in used)
     return Component(
         "swapper",
-        ("decoder.js", "parts.js", "swapper.js"),
         content,
         contact_sheet(tile([row], 1)),
         f"Image A, then A with one latent taken from B each: {listed}; then image B.",
