@@ -608,6 +608,18 @@ def test_a_score_that_refuses_is_nan_alone_and_says_why(small_model, monkeypatch
     assert scores.remarks["sap"] in scores.text()
 
 
+def test_a_half_that_a_score_refuses_is_named_as_a_half():
+    codes = np.random.default_rng(9).normal(size=(40, 3))
+
+    def score(z):
+        if len(z) < 40:
+            raise ValueError("A value of factor 0 is in one row only.")
+        return 0.5
+
+    with pytest.raises(ValueError, match="random half of the 40 rows: A value of factor 0"):
+        metrics.interval(score, codes)
+
+
 def test_repeats_give_every_score_an_interval(small_model, tmp_path):
     model, data = small_model
     scores = metrics.score(model, data, images=600, rows=300, repeats=3, progress=False)

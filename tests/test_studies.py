@@ -239,6 +239,30 @@ class TestCommand:
         said = capsys.readouterr().err
         assert all(name in said for name in STUDIES)
 
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["fruit_pairs", "--seeds", "0"], "--seeds is 0"),
+            (["fruit_pairs", "--seeds", "many"], "invalid int value: 'many'"),
+            (["fruit_pairs", "--out", ""], "--out is empty"),
+            (["fruit_pairs", "--out", __file__], "no folder"),
+            (["fruit_pairs", "--colour", "red"], "unrecognized arguments: --colour red"),
+            ([], "required: name"),
+        ],
+    )
+    def test_wrong_words_are_one_line_before_anything_begins(
+        self, monkeypatch, capsys, words, said
+    ):
+        monkeypatch.setitem(STUDIES, "fruit_pairs", forbid)
+        monkeypatch.setattr("sys.argv", ["studies", *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        error = capsys.readouterr().err
+        assert error.startswith("Error: ")
+        assert said in error
+        assert error.count("\n") == 1
+
     def test_an_error_is_one_line(self, monkeypatch, capsys, tmp_path):
         def broken(folder, seeds):
             raise ValueError("The folder holds another run.")

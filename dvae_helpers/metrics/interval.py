@@ -43,8 +43,11 @@ def interval(
         1989). A bootstrap without replacement: with it, copies of one image would stand among the
         fitted and among the held-out rows, and a regressor would look better than it is.
 
-    The images count as a random sample. The interval says nothing about another training seed.
-    Raises ValueError for fewer than 2 repeats or 4 rows, and what the score raises.
+    The images count as a random sample, and the interval is of the score at this number of rows:
+    the bias of bins, neighbours and regressors with few rows is not in it (for MIG in 20 bins of
+    500 rows it is larger than the standard error). It says nothing about another training seed.
+    Raises ValueError for fewer than 2 repeats or 4 rows, and what the score raises, with a word
+    where it refuses a half: a rare value of a factor may be missing there.
     """
     rows = len(arrays[0]) if arrays else 0
     if any(len(array) != rows for array in arrays) or rows < 4:
@@ -56,7 +59,13 @@ def interval(
     random, found = np.random.default_rng(seed), []
     for _ in tqdm(range(repeats), desc="halves", disable=not progress):
         half = np.sort(random.permutation(rows)[: rows // 2])
-        found.append(float(score(*(_rows(array, half) for array in arrays))))
+        try:
+            found.append(float(score(*(_rows(array, half) for array in arrays))))
+        except ValueError as error:
+            raise ValueError(
+                f"The score refuses a random half of the {rows} rows: {error} Give more rows, or "
+                "leave out values of a factor that only a few rows have."
+            ) from error
     error = float(np.std(found, ddof=1))
     low, high = np.clip((value - 1.96 * error, value + 1.96 * error), *limits)
     return Interval(value, float(low), float(high), error, repeats)

@@ -4,10 +4,12 @@ import argparse
 import inspect
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
 from .. import training
+from ..files import check_writable
 from . import (
     adversarial,
     faces,
@@ -33,26 +35,37 @@ STUDIES = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """Its errors are ValueErrors, so that they are one line as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}. Help: {self.prog} --help")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m dvae_helpers.studies", description=__doc__)
+    parser = Parser(prog="python -m dvae_helpers.studies", description=__doc__)
     parser.add_argument("name", choices=STUDIES)
     parser.add_argument("--out", help="folder of the finished runs (default: runs/NAME)")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps (default: cpu)")
-    options = parser.parse_args()
-    if options.seeds < 1:
-        parser.error(f"--seeds is {options.seeds}; expected 1 or more.")
-    study, settings = STUDIES[options.name], {}
     torch.set_num_threads(1)
     try:
+        options = parser.parse_args()
+        if options.seeds < 1:
+            raise ValueError(f"--seeds is {options.seeds}; expected 1 or more.")
+        if options.out == "":
+            raise ValueError("--out is empty; give the name of a folder, or leave it out.")
+        study, settings = STUDIES[options.name], {}
         device = training.choose_device(options.device)
         if "device" in inspect.signature(study).parameters:
             settings["device"] = device
         elif device != "cpu":
             raise ValueError(f"{options.name} is made on a CPU; leave out --device {device}.")
-        study(Path(options.out or f"runs/{options.name}"), options.seeds, **settings)
+        folder = Path(options.out or f"runs/{options.name}")
+        check_writable(folder / "run")
+        study(folder, options.seeds, **settings)
     except ValueError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 
 
