@@ -21,7 +21,7 @@ from sklearn.svm import LinearSVC
 from dvae_helpers import datasets, metrics
 from dvae_helpers.factors import FactorSpace
 from dvae_helpers.metrics import difference_classifier, inputs, table
-from dvae_helpers.models import VAE
+from dvae_helpers.models import VAE, posteriors
 
 SCALES = np.array([10.0, 0.1, 1.0, 3.0])
 
@@ -638,3 +638,75 @@ def test_the_door_lets_no_row_be_fitted_and_held_out():
     train, held = inputs.split(101, 0.2, 3)
     assert sorted([*train, *held]) == list(range(101))
     assert len(held) == 20
+
+
+class TestScoresOfCodes:
+    """Unequal numbers of values, a nominal factor of words, numbers far apart, rows at random."""
+
+    @pytest.fixture
+    def own(self):
+        random = np.random.default_rng(12)
+        place, kind = random.integers(0, 7, 700), random.integers(0, 3, 700)
+        codes = np.stack((place + 0.3 * random.normal(size=700), kind == 1, kind == 2), 1)
+        codes += 0.2 * random.normal(size=codes.shape)
+        words = np.array(["apple", "pear", "plum"])[kind]
+        factors = np.stack((10.0 ** (place / 3), words), 1, dtype=object)
+        return 30 * codes, factors
+
+    def test_they_are_what_each_score_gives(self, own):
+        codes, factors = own
+        found = metrics.score_codes(codes, factors, seed=3, progress=False)
+        dci = metrics.dci(codes, factors, "lasso", 3)
+        assert found.values["mig"] == pytest.approx(metrics.mig(codes, factors).score)
+        assert found.values["dci_lasso_disentanglement"] == pytest.approx(dci.disentanglement)
+        assert found.values["dci_lasso_informativeness"] == pytest.approx(dci.informativeness)
+        assert found.values["modularity"] == pytest.approx(metrics.modularity(codes, factors))
+        assert found.values["sap"] == pytest.approx(metrics.sap(codes, factors, seed=3))
+        exact = {column.name for one in metrics.SCORES if one.posteriors for column in one.columns}
+        assert not exact & set(found.values)
+        assert exact <= set(found.remarks)
+        assert "log_var" in found.remarks["mig_exact"]
+
+    def test_with_posteriors_the_exact_ones_are_there(self, own):
+        codes, factors = own
+        log_var = np.full_like(codes, 3.0)
+        found = metrics.score_codes(
+            torch.from_numpy(codes).float(), factors, log_var, repeats=2, progress=False
+        )
+        classes = torch.from_numpy(inputs.labels_in(factors, len(codes)))
+        exact = metrics.mig_exact(torch.from_numpy(codes), torch.from_numpy(log_var), classes)
+        assert found.values["mig_exact"] == pytest.approx(exact.score, abs=1e-4)
+        assert set(found.intervals) == set(found.values)
+        assert not any("log_var" in remark for remark in found.remarks.values())
+
+    def test_a_model_s_codes_have_the_model_s_scores(self, small_model):
+        model, data = small_model
+        mean, log_var = posteriors(model, data)
+        found = metrics.score_codes(mean, data.factors, log_var, rows=10**6, progress=False)
+        expected = metrics.score(model, data, rows=10**6, progress=False)
+        for name in ("mig", "mig_exact", "infom_exact", "modularity"):
+            assert found.values[name] == pytest.approx(expected.values[name], abs=1e-6), name
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda z, g: (z[:-1], g), "699"),
+            (lambda z, g: (np.where(z > 60, np.nan, z), g), "NaN"),
+            (lambda z, g: (z, g[:, :0]), "shape"),
+            (lambda z, g: (z, np.ones((len(z), 2), int)), "the same value"),
+            (lambda z, g: (z[:, 0], g), "shape"),
+        ],
+    )
+    def test_what_no_score_can_take_is_refused(self, own, change, said):
+        with pytest.raises(ValueError, match=said):
+            metrics.score_codes(*change(*own), progress=False)
+
+    @pytest.mark.parametrize("settings", [{"rows": 1}, {"repeats": 1}, {"kinds": ("tall", "wide")}])
+    def test_so_are_settings(self, own, settings):
+        with pytest.raises(ValueError):  # noqa: PT011
+            metrics.score_codes(*own, progress=False, **settings)
+
+    def test_log_variances_of_another_shape_are_refused(self, own):
+        codes, factors = own
+        with pytest.raises(ValueError, match="log_var"):
+            metrics.score_codes(codes, factors, np.zeros((700, 2)), progress=False)

@@ -18,7 +18,7 @@ from .record import Column, Sample, Score
 from .registry import COLUMNS, MEANING, SCORES, as_markdown
 from .separated_predictability import sap
 from .squared_ratio import modularity
-from .table import Scores, score
+from .table import Scores, score, score_codes
 
 __all__ = ["COLUMNS", "DCI", "MEANING", "REGRESSORS", "SCORES", "Column", "Gap", "InfoMEC"]
 __all__ += [
@@ -33,4 +33,4 @@ __all__ += [
 ]
 __all__ += ["entropies", "exact_information", "explicitness", "factor_vae_score"]
 __all__ += ["importance_scores", "importances", "infomec", "infomec_exact", "interval", "mig"]
-__all__ += ["mig_exact", "mig_sup_exact", "modularity", "sap", "score"]
+__all__ += ["mig_exact", "mig_sup_exact", "modularity", "sap", "score", "score_codes"]

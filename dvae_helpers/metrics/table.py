@@ -3,7 +3,7 @@
 import json
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from ..datasets import ImageSet
+from ..estimators import posteriors_in
 from ..files import write_csv, write_whole
 from ..models import VAE, posteriors
 from ..progress import tqdm
-from .inputs import codes_in, labels_in
+from .inputs import Codes, Factors, codes_in, labels_in, targets_in
 from .interval import Interval
 from .record import Sample, Score
 from .registry import COLUMNS, MEANING, SCORES
@@ -95,46 +96,116 @@ def score(
             f"images is {images} and rows {rows}; {data.name!r} has {len(data):,} images, so "
             f"choose images from 2 to {len(data)}, and at least 2 rows."
         )
-    if repeats < 0 or repeats == 1:
-        raise ValueError(f"repeats is {repeats}; expected 0, or at least 2 for a spread.")
+    _check_repeats(repeats)
     generator = torch.Generator().manual_seed(seed)
     index = torch.randperm(len(data), generator=generator)[:images].sort().values
     some = torch.randperm(images, generator=generator)[:rows]
     parts = index.split(-(-images // 20))
     wanted = [one for one in SCORES if boosting or not one.slow]
-    total = len(parts) + len(wanted) * (1 + repeats)
-    with tqdm(total=total, disable=not progress) as bar:
-
-        def step(name: str, work: Callable, *inputs):
-            bar.set_description(name)
-            result = work(*inputs)
+    with tqdm(total=len(parts) + _steps(wanted, repeats), disable=not progress) as bar:
+        encoded = []
+        for part in parts:
+            bar.set_description("encoding")
+            encoded.append(posteriors(model, data, part))
             bar.update()
-            return result
-
-        encoded = [step("encoding", posteriors, model, data, part) for part in parts]
         mean, log_var = (torch.cat(half) for half in zip(*encoded, strict=True))
-        classes = data.classes(index)
-        sample = _sample(mean, log_var, classes, some, data.factors.kinds, seed)
-        values, remarks = {}, {}
+        sample = _sample(mean, log_var, data.classes(index), some, data.factors.kinds, seed)
+        about = {"data": data.name, "images": images, "of": len(data), "rows": len(some)}
+        return _scores(sample, wanted, repeats, about | {"seed": seed}, {}, bar)
+
+
+def score_codes(
+    codes: Codes,
+    factors: Factors,
+    log_var: Codes | None = None,
+    kinds: Sequence[str] | None = None,
+    rows: int = 10_000,
+    boosting: bool = False,
+    seed: int = 0,
+    progress: bool = True,
+    repeats: int = 0,
+) -> Scores:
+    """All scores of codes that you have, from any encoder: as `score`, without a model.
+
+    codes: (N, J), tensor or array; the means, where the encoder gives posteriors.
+    factors: (N, K) values of the same rows, or a FactorSpace, as for `mig`.
+    log_var: (N, J), the log variances of Gaussian posteriors. Without them the exact scores, which
+        integrate posteriors, are left out, with a remark.
+    kinds: "ordered" or "nominal" for each factor; by default words are nominal, numbers ordered.
+    rows, boosting, repeats: as for `score`.
+
+    Raises ValueError for codes or factors that no score can take, and as `score` does.
+    """
+    points = codes_in(codes)
+    targets, known = targets_in(factors, len(points), kinds)
+    labels = labels_in(factors, len(points))
+    if rows < 2:
+        raise ValueError(f"rows is {rows}; expected at least 2.")
+    _check_repeats(repeats)
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
+    some = order[:rows].sort().values.numpy()
+    wanted = [one for one in SCORES if boosting or not one.slow]
+    remarks = {}
+    if log_var is None:
+        reason = "left out: it integrates posteriors. Give their log variances as log_var."
+        columns = [column for one in wanted if one.posteriors for column in one.columns]
+        remarks = {column.name: reason for column in columns}
+        wanted = [one for one in wanted if not one.posteriors]
+        mean, widths = torch.from_numpy(points), torch.zeros(points.shape)
+    else:
+        mean, widths = posteriors_in(torch.as_tensor(codes), torch.as_tensor(log_var))
+    ordered = [kind == "ordered" for kind in known]
+    values = np.where(ordered, targets, labels)  # an ordered factor keeps its numbers
+    sample = Sample(mean, widths, torch.from_numpy(labels), points[some], values[some], known, seed)
+    about = {"codes": len(points), "rows": len(some), "seed": seed}
+    with tqdm(total=_steps(wanted, repeats), disable=not progress) as bar:
+        return _scores(sample, wanted, repeats, about, remarks, bar)
+
+
+def _steps(wanted: Sequence[Score], repeats: int) -> int:
+    return len(wanted) * (1 + repeats)
+
+
+def _scores(
+    sample: Sample,
+    wanted: Sequence[Score],
+    repeats: int,
+    about: dict[str, object],
+    remarks: dict[str, str],
+    bar: tqdm,
+) -> Scores:
+    """All numbers, and their intervals from random halves; the bar goes on with every score."""
+
+    def read(one: Score, seen: Sample, word: str = "") -> tuple[dict[str, float], dict[str, str]]:
+        bar.set_description(one.title + word)
+        result = _values(one, seen)
+        bar.update()
+        return result
+
+    values, remarks = {}, dict(remarks)
+    for one in wanted:
+        found, said = read(one, sample)
+        values |= found
+        remarks |= said
+    halves: dict[str, list[float]] = {name: [] for name in values}
+    random = np.random.default_rng(sample.seed)
+    for _ in range(repeats):
+        half = _half(sample, random)
         for one in wanted:
-            found, said = step(one.title, _values, one, sample)
-            values |= found
-            remarks |= said
-        halves = {name: [] for name in values}
-        random = np.random.default_rng(seed)
-        for _ in range(repeats):
-            half = _half(sample, random)
-            for one in wanted:
-                found, _ = step(f"{one.title}, halves", _values, one, half)
-                for name in halves.keys() & found.keys():
-                    halves[name].append(found[name])
-    about = {"data": data.name, "images": images, "of": len(data), "rows": len(some), "seed": seed}
+            found, _ = read(one, half, ", halves")
+            for name in halves.keys() & found.keys():
+                halves[name].append(found[name])
     intervals = {
         name: _interval(name, values[name], found, repeats)
         for name, found in halves.items()
         if repeats
     }
     return Scores(values, about, remarks, intervals)
+
+
+def _check_repeats(repeats: int) -> None:
+    if repeats < 0 or repeats == 1:
+        raise ValueError(f"repeats is {repeats}; expected 0, or at least 2 for a spread.")
 
 
 def _sample(mean, log_var, classes, some, kinds, seed: int) -> Sample:
