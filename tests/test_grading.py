@@ -420,7 +420,7 @@ precious.read_text()
         (["empty"], "There are no submissions in empty"),
         (["full", "--out", "grades"], "grades has no ending"),
         (["full", "--seconds", "0"], "not a number above 0"),
-        (["full", "--jobs", "none"], "not a whole number from 1 up"),
+        (["full", "--jobs", "none"], "not a whole number from 1 to 1,000"),
     ],
 )
 def test_what_cannot_be_is_answered_in_one_line(words, said, tmp_path, monkeypatch, capsys):
