@@ -465,7 +465,7 @@ class TestCommandLine:
         ("words", "said"),
         [
             (["--objectives", "gamma_vae"], "no objective with a beta 'gamma_vae'"),
-            (["--seeds", "0"], "--seeds: '0' is not a whole number from 1 up"),
+            (["--seeds", "0"], "--seeds: '0' is not a whole number from 1 to 10,000"),
             (["--jobs", "0"], "--jobs: '0' is not"),
             (["--data", "cats"], "no image set 'cats'"),
             (["--steps", "0"], "--steps: '0' is not"),
