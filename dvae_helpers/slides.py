@@ -219,6 +219,8 @@ def shown_cells(notebook: NotebookNode) -> NotebookNode:
     for cell in copy.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.slides.html)", cell.source)
+            beside = Path(GLOSSARY).with_suffix(".html")
+            cell.source = cell.source.replace(f"](../{GLOSSARY})", f"]({beside})")
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and (table := printed_table(output.text)):
                 output.output_type, output.data, output.metadata = "display_data", {}, {}

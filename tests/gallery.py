@@ -5,6 +5,7 @@ from functools import cache
 import torch
 
 from dvae_helpers import datasets, page, widgets, zoo
+from dvae_helpers.site.hero import some_faces
 
 
 @cache
@@ -13,7 +14,7 @@ def gallery() -> dict[str, page.Component | page.Vote]:
     small = datasets.load("small_sprites")
     model = zoo.load("small_beta_vae_8")
     painter = zoo.load("faces_gaussian_beta_tcvae_6_seed0")
-    people = some_faces()
+    people = some_faces(400)
     generator = torch.Generator().manual_seed(3)
     rotation = torch.linalg.qr(torch.randn(6, 6, generator=generator).double())[0]
     trained = {float(beta): zoo.load(f"small_beta_vae_{beta}") for beta in (1, 2, 4, 8, 16, 32)}
@@ -50,14 +51,3 @@ def gallery() -> dict[str, page.Component | page.Vote]:
             "β is the price of a nat: what is dearer is bought less.",
         ),
     }
-
-
-def some_faces(count: int = 400) -> datasets.ImageSet:
-    """Some of the drawn faces, since all of them take seconds."""
-    from dvae_helpers import faces
-
-    generator = torch.Generator().manual_seed(8)
-    sizes = faces.FACTORS.sizes
-    classes = torch.stack([torch.randint(s, (count,), generator=generator) for s in sizes], 1)
-    pixels = faces.render(classes)
-    return datasets.ImageSet("faces", faces.FACTORS, tuple(pixels.shape[1:]), pixels, classes)

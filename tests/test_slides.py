@@ -521,3 +521,9 @@ def test_what_is_there_in_its_version_is_not_fetched_again(tmp_path, monkeypatch
     (tmp_path / "mathjax" / "package.json").write_text('{"version": "4.0.0"}')
     with pytest.raises(ValueError, match="no npm"):
         slides.fetch(tmp_path)
+
+
+def test_a_link_to_the_glossary_leads_to_the_page_beside_the_deck():
+    words = "Words are explained in the [glossary](../GLOSSARY.md)."
+    (shown,) = slides.shown_cells(new_notebook(cells=[cell(new_markdown_cell, words)])).cells
+    assert shown.source == "Words are explained in the [glossary](GLOSSARY.html)."

@@ -12,7 +12,7 @@ def hero() -> str:
     # Those trained on pairs have a latent for each factor; a Gaussian likelihood draws faces well.
     people.sort(key=lambda name: ("pairs" not in name, zoo.load(name).likelihood != "gaussian"))
     if people:
-        data, name = _some_faces(), people[0]
+        data, name = some_faces(), people[0]
     else:
         data = datasets.load("small_sprites")
         fitting = [name for name, used in trained_on.items() if used == data.name]
@@ -25,7 +25,8 @@ def hero() -> str:
     return page.explorer({"drawn by a model": zoo.load(name)}, data, 1, moving=True).html
 
 
-def _some_faces(count: int = 1500) -> datasets.ImageSet:
+def some_faces(count: int = 1500) -> datasets.ImageSet:
+    """Some of the drawn faces, since all of them take seconds."""
     generator = torch.Generator().manual_seed(8)
     sizes = faces.FACTORS.sizes
     classes = torch.stack([torch.randint(s, (count,), generator=generator) for s in sizes], 1)
